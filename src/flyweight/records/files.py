@@ -1,0 +1,94 @@
+"""JSON Lines files of records: one record a line, written whole or not at all."""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from flyweight.errors import FlyweightError, RecordError
+from flyweight.records.schema import Record, from_json
+
+
+@contextlib.contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its place when the block ends without an error.
+
+    Raises:
+        FlyweightError: the file can't be written (no such folder, no permission, full disk).
+    """
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        # mkstemp's files are private; a result is as readable as any other new file.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        yield Path(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise FlyweightError(f"can't write {path}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Fail now rather than after a long run, where `path` can't be written.
+
+    Raises:
+        FlyweightError: no such folder, no permission, or the path is a folder.
+    """
+    if path.is_dir():
+        raise FlyweightError(f"can't write {path}: it is a folder")
+    if not path.parent.is_dir():
+        raise FlyweightError(f"can't write {path}: there is no folder {path.parent}")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise FlyweightError(f"can't write {path}: {error.strerror or error}") from None
+    os.close(handle)
+    os.unlink(temporary)
+
+
+def dumps(records: Iterable[Record]) -> str:
+    """The records as JSON Lines."""
+    return "".join(json.dumps(record.to_json()) + "\n" for record in records)
+
+
+def write_records(path: str | Path, records: Iterable[Record]) -> None:
+    """Write records to a JSON Lines file, through a temporary file that is renamed.
+
+    Raises:
+        FlyweightError: the file can't be written; what was there before is kept.
+    """
+    with replaced(Path(path)) as temporary:
+        temporary.write_text(dumps(records), encoding="utf-8")
+
+
+def read_records(path: str | Path) -> list[Record]:
+    """Read the records of a JSON Lines file.
+
+    Raises:
+        RecordError: no such file, a damaged line, or a schema newer than this version's.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise RecordError(f"can't read {path}: {reason}") from None
+    records = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            records.append(from_json(json.loads(line)))
+        except json.JSONDecodeError as error:
+            raise RecordError(f"{path}, line {number}: not JSON ({error.msg})") from None
+        except RecordError as error:
+            raise RecordError(f"{path}, line {number}: {error}") from None
+    if not records:
+        raise RecordError(f"{path} holds no records")
+    return records

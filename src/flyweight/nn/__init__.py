@@ -1,7 +1,7 @@
 """The few blocks that several families share."""
 
 from flyweight.nn.blocks import ConvNormAct, SamePadConv2d, classifier_head
-from flyweight.nn.network import Network, Stage
+from flyweight.nn.network import Network, Stage, label
 from flyweight.nn.shuffle import channel_shuffle
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     "Stage",
     "channel_shuffle",
     "classifier_head",
+    "label",
 ]

@@ -102,3 +102,9 @@ class Network(nn.Module):
         parameter = next(self.parameters())
         head = classifier_head(self.num_features, num_classes, self.classifier_bias)
         self.classifier = head.to(parameter.device, parameter.dtype)
+
+
+def label(model: nn.Module) -> str:
+    """How to call a module in a message: its name in the zoo, or else its class."""
+    variant = getattr(model, "variant", "")
+    return variant if isinstance(variant, str) and variant else type(model).__name__

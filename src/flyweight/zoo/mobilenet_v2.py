@@ -159,9 +159,7 @@ def mobilenet_v2(
             for index in range(repeats):
                 step = first_stride if index == 0 else 1
                 blocks.append(
-                    InvertedResidual(
-                        channels, out, expansion, step, activation, padding, norm_eps
-                    )
+                    InvertedResidual(channels, out, expansion, step, activation, padding, norm_eps)
                 )
                 channels = out
         parts.append((Stage(f"stage{number}", channels, stride), nn.Sequential(*blocks)))

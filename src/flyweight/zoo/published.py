@@ -49,12 +49,6 @@ class Variant:
         """The input size in pixels that the first source used (224 where there is none)."""
         return self.published[0].resolution if self.published else 224
 
-    def at(self, resolution: int) -> Published | None:
-        """What is published for this input size: the first source with an error, else any."""
-        rows = [row for row in self.published if row.resolution == resolution]
-        with_error = [row for row in rows if row.top1_error is not None]
-        return (with_error or rows or [None])[0]
-
 
 V2_TABLE_8 = "ShuffleNet V2 (arXiv 1807.11164), Table 8"
 

@@ -49,6 +49,12 @@ class ModelInfo:
     published: tuple[Published, ...]
     note: str
 
+    def at(self, resolution: int) -> Published | None:
+        """What is published for an input of this size: the first source with an error, or any."""
+        rows = [row for row in self.published if row.resolution == resolution]
+        with_error = [row for row in rows if row.top1_error is not None]
+        return (with_error or rows or [None])[0]
+
 
 _FAMILY_OF: dict[str, tuple[Family, Variant]] = {}
 

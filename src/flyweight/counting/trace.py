@@ -1,0 +1,144 @@
+"""Running a copy of a network on tensors without data, to see every operation it calls."""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._ops import OpOverload
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+)
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from flyweight.errors import UsageError, first_line
+from flyweight.nn import label
+
+Seen = Callable[[str, OpOverload, tuple[Any, ...], Mapping[str, Any], Any], None]
+"""Called with the module's path, the operation, its arguments, and its result."""
+
+
+class _Watch(TorchDispatchMode):
+    """Reports every operation below Python, functional calls included."""
+
+    def __init__(self, seen: Seen, where: list[str]) -> None:
+        super().__init__()
+        self.seen = seen
+        self.where = where
+
+    def __torch_dispatch__(
+        self,
+        func: OpOverload,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        self.seen(self.where[-1], func, args, kwargs or {}, out)
+        return out
+
+
+def _copies(model: nn.Module) -> Iterator[tuple[nn.Module, FakeTensorMode | None]]:
+    """First a copy without data, which costs no memory; then a real one, for networks that look
+    at their data (`.item()`, shapes that depend on values).
+    """
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    memo: dict[int, Any] = {}
+    for tensor in [*model.parameters(), *model.buffers()]:
+        memo[id(tensor)] = fake.from_tensor(tensor, static_shapes=True)
+    for mode, seeds in ((fake, memo), (None, {})):
+        try:
+            yield copy.deepcopy(model, seeds), mode
+        except (TypeError, RuntimeError, AttributeError) as error:
+            raise UsageError(
+                f"{label(model)} can't be copied, so it can't be counted without touching"
+                f" it: {first_line(error)}"
+            ) from error
+
+
+def trace(model: nn.Module, input_size: Sequence[int], seen: Seen) -> nn.Module:
+    """Run a copy of the network in evaluation mode and report each operation.
+
+    The network itself is not run and not changed: its weights, buffers, hooks, modes and gradients
+    stay as they are.
+
+    Args:
+        model: any module of one image batch.
+        input_size: shape of the input, batch first.
+        seen: called for every operation, in order.
+
+    Returns:
+        The copy that was run.
+
+    Raises:
+        UsageError: the network can't be copied, or doesn't run on this input.
+    """
+    calls: list[tuple[str, OpOverload, tuple[Any, ...], Mapping[str, Any], Any]] = []
+    for clone, mode in _copies(model):
+        calls.clear()
+        where = _follow(clone)
+        try:
+            _run(clone, mode, input_size, _Watch(lambda *call: calls.append(call), where))
+        except (DataDependentOutputException, DynamicOutputShapeException):
+            continue
+        except Exception as error:
+            place = f" (in {where[-1]})" if where[-1] else ""
+            raise UsageError(
+                f"{label(model)} doesn't run on an input of {tuple(input_size)}{place}:"
+                f" {first_line(error)}"
+            ) from error
+        for call in calls:
+            seen(*call)
+        return clone
+    raise UsageError(f"{label(model)} can't be run to be counted")
+
+
+def _run(
+    clone: nn.Module, mode: FakeTensorMode | None, input_size: Sequence[int], watch: _Watch
+) -> None:
+    """One forward pass, in evaluation mode, leaving the global random state as it was."""
+    clone.eval()
+    first = next((t for t in clone.parameters() if t.is_floating_point()), None)
+    dtype = torch.float32 if first is None else first.dtype
+    device = torch.device("cpu") if first is None else first.device
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        if mode is None:
+            x = torch.rand(tuple(input_size), dtype=dtype, device=device)
+            with watch:
+                clone(x)
+            return
+        with mode:
+            x = torch.empty(tuple(input_size), dtype=dtype, device=device)
+            with watch:
+                clone(x)
+
+
+def _follow(clone: nn.Module) -> list[str]:
+    """Keep the path of the module that is running on top of a list, by hooks on the copy."""
+    where = [""]
+
+    def enter(path: str) -> Callable[..., None]:
+        return lambda *_: where.append(path)
+
+    def leave(*_: object) -> None:
+        where.pop()
+
+    for path, module in clone.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            continue
+        # The caller's own hooks came along in the copy; they may reach outside it.
+        module._forward_hooks.clear()
+        module._forward_pre_hooks.clear()
+        if path:
+            module.register_forward_pre_hook(enter(path))
+            module.register_forward_hook(leave)
+    return where
+
+
+def storage(tensor: Tensor) -> StorageWeakRef:
+    """What a tensor and its views have in common."""
+    return StorageWeakRef(tensor.untyped_storage())

@@ -1,0 +1,77 @@
+"""The engines there are. A new one is an entry here and its module."""
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from typing import cast
+
+from flyweight.engines.protocol import Prepare
+from flyweight.errors import FlyweightError, unknown
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that may be installed.
+
+    Attributes:
+        name: what the user calls it by.
+        module: where its `prepare` is.
+        needs: the package that must be importable.
+        install: the command that installs it.
+        about: one line for help texts.
+    """
+
+    name: str
+    module: str
+    needs: str
+    install: str
+    about: str
+
+    @property
+    def installed(self) -> bool:
+        """Whether its package is there."""
+        return importlib.util.find_spec(self.needs) is not None
+
+    def load(self) -> Prepare:
+        """Its `prepare` function.
+
+        Raises:
+            FlyweightError: it isn't installed; the message has the command that installs it.
+        """
+        if not self.installed:
+            raise FlyweightError(f"engine {self.name!r} is not installed: {self.install}")
+        return cast(Prepare, importlib.import_module(self.module).prepare)
+
+
+ENGINES = {
+    engine.name: engine
+    for engine in (
+        Engine(
+            "eager", "flyweight.engines.torch_eager", "torch",
+            "pip install torch", "PyTorch, one operation after another",
+        ),
+        Engine(
+            "compile", "flyweight.engines.torch_compile", "torch",
+            "pip install torch", "torch.compile with frozen weights (needs a C++ compiler)",
+        ),
+        Engine(
+            "onnxruntime", "flyweight.engines.onnx_runtime", "onnxruntime",
+            "pip install onnxruntime", "ONNX Runtime's CPU provider",
+        ),
+        Engine(
+            "openvino", "flyweight.engines.open_vino", "openvino",
+            "pip install 'flyweight[openvino]'", "OpenVINO's CPU plugin in float32",
+        ),
+    )
+}  # fmt: skip
+
+
+def engine_named(name: str) -> Engine:
+    """The engine of this name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in ENGINES:
+        raise unknown("engine", name, ENGINES)
+    return ENGINES[name]

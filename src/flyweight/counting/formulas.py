@@ -91,8 +91,9 @@ def count(
     if rule is None:
         return None
     kind, madds, elementwise = rule
-    # Pooling also returns where each maximum was, which no caller of max_pool2d reads.
-    written = outputs[:1] if packet in _WINDOW_POOLS else outputs
+    # These also return what only a backward pass would read.
+    single = packet in _WINDOW_POOLS or packet in _BATCH_NORMS or packet in _NORMALISATIONS
+    written = outputs[:1] if single else outputs
     read = sum(distinct_elements(t) for t in inputs)
     wrote = sum(t.numel() for t in written)
     size = sum(distinct_elements(t) * t.element_size() for t in inputs)
@@ -114,6 +115,10 @@ def _rule(
     if packet in flop_registry:
         formula: Callable[..., int] = flop_registry[packet]
         return _product_kind(packet, args), formula(*args, **kwargs, out_val=out) // 2, 0
+    if packet is aten._scaled_dot_product_flash_attention_for_cpu:
+        query, key, value = args[:3]
+        per_query = (query.shape[-1] + value.shape[-1]) * key.shape[-2]
+        return "matrix product", query.numel() // query.shape[-1] * per_query, 0
     if packet in _MOVES:
         return "data movement", 0, 0
     if packet in _BATCH_NORMS:

@@ -1,0 +1,41 @@
+# make demo     measure the smallest networks here and draw the report (report.html, report.png)
+# make test     the tests, without the slow ones;  make test-all  with them
+# make lint     ruff and mypy
+# make docs     README and docs from the committed records
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check install -q -c constraints.txt
+
+.PHONY: demo test test-all lint docs clean
+
+demo: .venv/user
+	$(BIN)/flyweight bench --level 40 --level 140 --engine eager --engine onnxruntime \
+	  --threads 1 --batch 1 --budget 60s --json records.jsonl --html report.html --png report.png
+
+test: .venv/dev
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: .venv/dev
+	$(BIN)/python -m pytest
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: .venv/dev
+	$(BIN)/python docs/generate.py
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/user: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) -e .
+	@touch $@
+
+.venv/dev: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) -e ".[dev]"
+	@touch $@ .venv/user
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build src/*.egg-info

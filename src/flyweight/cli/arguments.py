@@ -1,0 +1,104 @@
+"""What people type: networks with sizes and engines, durations, shapes."""
+
+import re
+from dataclasses import dataclass
+
+from flyweight.errors import UsageError
+
+_UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "m": 60.0, "min": 60.0}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network to run: a name of the zoo or "package.module:factory", and how."""
+
+    model: str
+    size: int | None = None
+    """Side of the input in pixels, where "@SIZE" was given."""
+    engine: str | None = None
+    """Where "/ENGINE" was given."""
+
+
+def subject(text: str) -> Subject:
+    """Read "NAME", "NAME@SIZE", "NAME/ENGINE" or "NAME@SIZE/ENGINE".
+
+    Raises:
+        UsageError: a size that is no positive whole number.
+    """
+    rest, _, engine = text.partition("/")
+    model, at, size = rest.partition("@")
+    if at and not (size.isdigit() and int(size) > 0):
+        raise UsageError(f"{text!r}: after @ comes the input size in pixels, e.g. {model}@160")
+    return Subject(model, int(size) if at else None, engine or None)
+
+
+def subjects(texts: list[str]) -> list[Subject]:
+    """The same for several, in which a shell pattern stands for all networks that match.
+
+    Raises:
+        UsageError: a pattern that matches none.
+    """
+    found: list[Subject] = []
+    for text in texts:
+        one = subject(text)
+        if not any(sign in one.model for sign in "*?["):
+            found.append(one)
+            continue
+        from flyweight.zoo import list_models
+
+        names = list_models(one.model)
+        if not names:
+            raise UsageError(f"no network matches {one.model!r}: 'flyweight list' shows all")
+        found += [Subject(name, one.size, one.engine) for name in names]
+    return list(dict.fromkeys(found))
+
+
+def seconds(text: str) -> float:
+    """Read a duration: "60", "60s", "2m", "500ms".
+
+    Raises:
+        UsageError: anything else, or no positive time.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*", text)
+    if not match or match[2] not in _UNITS or float(match[1]) == 0:
+        raise UsageError(f"{text!r} is no duration: write 60s, 2m or 500ms")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """Read an input size: "1,3,224,224" (batch, channels, height, width).
+
+    Raises:
+        UsageError: not whole numbers of 1 or more, separated by commas.
+    """
+    parts = text.replace("x", ",").split(",")
+    if not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+        raise UsageError(
+            f"{text!r} is no size: write whole numbers of 1 or more, as in 1,3,224,224"
+        )
+    return tuple(int(part) for part in parts)
+
+
+def image(text: str) -> tuple[int, int, int]:
+    """Read an image size: "224", or "3,224,224" (channels, height, width).
+
+    Raises:
+        UsageError: anything else.
+    """
+    sizes = shape(text)
+    if len(sizes) == 1:
+        return (3, sizes[0], sizes[0])
+    if len(sizes) != 3:
+        raise UsageError(f"{text!r} is no image size: write 224, or channels,height,width")
+    return (sizes[0], sizes[1], sizes[2])
+
+
+def positive(name: str, value: int) -> int:
+    """The value, if it is 1 or more.
+
+    Raises:
+        UsageError: it isn't.
+    """
+    if value < 1:
+        raise UsageError(f"{name} must be 1 or more, not {value}")
+    return value

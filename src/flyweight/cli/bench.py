@@ -1,0 +1,143 @@
+"""`flyweight bench`: how long networks take on this machine."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flyweight.cli.arguments import Subject, image, seconds, subjects
+from flyweight.cli.keeping import STDOUT, Keeper, measured
+from flyweight.cli.output import Bar, millions, note, optional, table
+from flyweight.errors import FlyweightError, UsageError
+from flyweight.measuring import Measurements
+from flyweight.records.files import check_writable
+
+LEVELS = (40, 140, 300, 500)
+INTERRUPTED = 130
+
+Engines = Annotated[
+    list[str] | None,
+    typer.Option("--engine", help="eager, compile, onnxruntime or openvino; repeatable."),
+]
+
+
+def bench_command(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="NAME, 'PATTERN*', or package.module:factory, each [@SIZE][/ENGINE]."),
+    ] = None,
+    engine: Engines = None,
+    level: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Networks of a level (MFLOPs: 40, 140, 300, 500) of the ShuffleNet V2 paper's"
+            " Table 8, each at its own input size; repeatable."
+        ),
+    ] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads of each runner.")] = 1,
+    batch: Annotated[int, typer.Option(help="Images in a batch.")] = 1,
+    input: Annotated[
+        str, typer.Option("--input", help="Image side, or channels,height,width.")
+    ] = "224",
+    budget: Annotated[str, typer.Option(help="Time for the measurement: 60s, 2m.")] = "60s",
+    json: Annotated[
+        str | None, typer.Option("--json", help="Write records (JSON Lines); '-' is stdout.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a report that opens anywhere.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Write the report's chart.")] = None,
+) -> int:
+    """Measure networks against each other, interleaved, and explain what was measured.
+
+    Example: flyweight bench shufflenet_v2_x1_0 mobilenet_v2_x1_0 --engine onnxruntime --budget 20s
+    """
+    wanted = _wanted(names or [], level or [])
+    size, budget_s, keeper = image(input), seconds(budget), Keeper(json)
+    for path in (html, png):
+        if path is not None:
+            check_writable(path)
+
+    from flyweight.cli.preparing import jobs, prepare
+
+    todo = jobs(wanted, engine or ["onnxruntime"], size)
+    with Bar() as bar:
+        prepared = prepare(todo, threads, batch, bar)
+        for failure in prepared.failures:
+            note(f"flyweight: left out: {failure}")
+        if not prepared.runners:
+            raise FlyweightError("nothing is left to measure")
+        note(f"measuring {len(prepared.runners)} runners, interleaved, for {budget_s:g} s")
+        measurements, interrupted = measured(prepared, budget_s, keeper, bar)
+    keeper.finish(measurements.records)
+    if json != STDOUT:
+        _print(measurements)
+    _report(measurements, html, png)
+    if interrupted:
+        note("flyweight: interrupted; what was measured until then is kept")
+        return INTERRUPTED
+    return 1 if prepared.failures else 0
+
+
+def _wanted(names: list[str], levels: list[int]) -> list[Subject]:
+    from flyweight.zoo import table8_entries
+
+    for level in levels:
+        if level not in LEVELS:
+            raise UsageError(f"no level {level}: Table 8 has 40, 140, 300 and 500")
+    found = subjects(names)
+    found += [Subject(name, size) for name, size in table8_entries(levels)]
+    if not found:
+        raise UsageError("nothing to measure: name networks, or give --level 40")
+    return list(dict.fromkeys(found))
+
+
+def _report(measurements: Measurements, html: Path | None, png: Path | None) -> None:
+    from flyweight import report
+
+    if html is not None:
+        report.write_html(measurements.records, html)
+        note(f"wrote {html}")
+    if png is not None:
+        report.write_png(measurements.records, png)
+        note(f"wrote {png}")
+
+
+def _print(measurements: Measurements) -> None:
+    """The table, the suspicions, and two sentences on what it shows."""
+    from flyweight import report
+
+    records = sorted(measurements.records, key=lambda record: record.median_s)
+    fastest = records[0]
+    rows = []
+    for record in records:
+        ratio = measurements.ratio(record.runner, fastest.runner)
+        network = record.network
+        batch = record.environment.batch or 1
+        rows.append(
+            [
+                record.runner,
+                f"{record.median_s * 1e3:.2f}",
+                f"{record.iqr_s / record.median_s:.1%}",
+                f"{batch / record.median_s:,.0f}",
+                "1" if record is fastest else f"{ratio.value:.2f}",
+                "" if record is fastest else f"{ratio.low:.2f} to {ratio.high:.2f}",
+                millions(network.madds) if network else "",
+                millions(network.params) if network else "",
+                optional(network.top1_error) if network else "",
+            ]
+        )
+    about = fastest.environment
+    title = (
+        f"{about.cpu}, {about.threads} of {about.cores} cores, batch {about.batch},"
+        f" {about.dtype}, {fastest.n} rounds"
+    )
+    table(
+        ["network/engine", "ms", "spread", "images/s", "ratio", "95% interval",
+         "FLOPs (M madds)", "params (M)", "published error (%)"],
+        rows,
+        title,
+    )  # fmt: skip
+    for sentence in dict.fromkeys(w for record in records for w in record.warnings):
+        of = [record.runner for record in records if sentence in record.warnings]
+        whose = "" if len(of) == len(records) else f"{', '.join(of)}: "
+        print(f"Doubt: {whose}{sentence}")
+    print(f"\n{report.summary(measurements.records)}")

@@ -1,0 +1,101 @@
+"""`flyweight list` and `flyweight info`: which networks there are, and what is known of one."""
+
+import dataclasses
+from typing import Annotated
+
+import typer
+
+from flyweight.cli.output import as_json, millions, optional, table
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+
+def list_command(
+    pattern: Annotated[str, typer.Argument(help="As in a shell: 'shufflenet_v2*'.")] = "*",
+    json: Json = False,
+) -> None:
+    """List the networks, with the figures published for them.
+
+    Example: flyweight list 'mobilenet*'
+    """
+    from flyweight.zoo import list_models, model_info
+
+    infos = [model_info(name) for name in list_models(pattern)]
+    if json:
+        as_json([dataclasses.asdict(info) for info in infos])
+        return
+    rows = []
+    for info in infos:
+        published = info.at(info.resolution)
+        figures = (
+            [published.mflops, published.params_m, published.top1_error]
+            if published
+            else [None, None, None]
+        )
+        rows.append([info.name, info.family, str(info.resolution), *map(optional, figures)])
+    table(
+        ["network", "family:", "input", "FLOPs (M madds)", "params (M)", "top-1 error (%)"],
+        rows,
+    )
+    print(f"{len(rows)} networks; figures as published; 'flyweight info NAME' tells more of one")
+
+
+def info_command(
+    name: Annotated[str, typer.Argument(help="A name that 'flyweight list' shows.")],
+    json: Json = False,
+) -> None:
+    """Tell what is known of a network: its paper's figures beside our counts.
+
+    Example: flyweight info shufflenet_v2_x1_0
+    """
+    import torch
+
+    from flyweight.api import cost
+    from flyweight.zoo import create_model, model_info
+
+    info = model_info(name)
+    with torch.device("meta"):
+        stages = create_model(name).stage_info
+    sizes = dict.fromkeys([row.resolution for row in info.published] or [info.resolution])
+    counts = {size: cost(name, (1, 3, size, size)) for size in sizes}
+    if json:
+        counted = {
+            size: {"madds": c.madds, "params": c.params, "memory_access": c.memory_access}
+            for size, c in counts.items()
+        }
+        as_json(
+            {
+                **dataclasses.asdict(info),
+                "stages": [dataclasses.asdict(stage) for stage in stages],
+                "counted": counted,
+            }
+        )
+        return
+    print(f"{info.name}: {info.family}\n{info.paper}\n")
+    table(
+        ["published by", "input", "FLOPs (M madds)", "params (M)", "top-1 error (%)",
+         "GPU batches/s", "ARM images/s"],
+        [
+            [row.source, str(row.resolution), *map(optional, (
+                row.mflops, row.params_m, row.top1_error, row.gpu_batches_per_s,
+                row.arm_images_per_s))]
+            for row in info.published
+        ],
+    )  # fmt: skip
+    print()
+    table(
+        ["counted here", "FLOPs (M madds)", "params (M)", "memory access (M elements)"],
+        [
+            [f"{size} x {size}", millions(c.madds), millions(c.params), millions(c.memory_access)]
+            for size, c in counts.items()
+        ],
+    )
+    print()
+    table(
+        ["stage", "channels", "stride"],
+        [[stage.name, str(stage.channels), str(stage.stride)] for stage in stages],
+    )
+    print(f"\nOptions: {', '.join(info.accepts)}")
+    for text in dict.fromkeys([info.note, *(row.note for row in info.published)]):
+        if text:
+            print(f"Note: {text}")

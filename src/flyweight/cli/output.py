@@ -51,8 +51,9 @@ def optional(value: float | int | None) -> str:
 
 
 class Bar:
-    """A progress bar on stderr that draws only when told to: a thread of its own would disturb
-    what is being timed.
+    """A progress bar on stderr, gone afterwards; nothing where stderr is no terminal.
+
+    It draws only when told to: a thread of its own would disturb what is being timed.
     """
 
     def __init__(self) -> None:

@@ -70,8 +70,10 @@ class Operation:
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of one forward pass in evaluation mode, as plain execution would have it: every
-    operation reads its inputs from memory and writes its output there.
+    """The cost of one forward pass in evaluation mode.
+
+    As plain execution has it: every operation reads its inputs from memory and writes its output
+    there.
     """
 
     input_size: tuple[int, ...]

@@ -26,7 +26,7 @@ class _Watch(TorchDispatchMode):
     """Reports every operation below Python, functional calls included."""
 
     def __init__(self, seen: Seen, where: list[str]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.seen = seen
         self.where = where
 
@@ -43,8 +43,9 @@ class _Watch(TorchDispatchMode):
 
 
 def _copies(model: nn.Module) -> Iterator[tuple[nn.Module, FakeTensorMode | None]]:
-    """First a copy without data, which costs no memory; then a real one, for networks that look
-    at their data (`.item()`, shapes that depend on values).
+    """First a copy without data, which costs no memory; then a real one.
+
+    The second is for networks that look at their data (`.item()`, shapes that depend on values).
     """
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     memo: dict[int, Any] = {}

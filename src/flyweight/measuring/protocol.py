@@ -89,8 +89,8 @@ def measure(
 
     Every runner is warmed up until its time is stable. In a round all run, in a new random order:
     each is called once untimed, to bring its data back into the caches, and then as often as it
-    takes to fill 10 ms on the clock; that block's mean is the round's sample. All samples are kept. Work on a GPU is waited
-    for. At least 3 rounds are done, whatever the budget.
+    takes to fill 10 ms on the clock; that block's mean is the round's sample. All samples are
+    kept. Work on a GPU is waited for. At least 3 rounds are done, whatever the budget.
 
     Args:
         runners: by name; prepared networks (see `flyweight.compile`), or functions of no argument.

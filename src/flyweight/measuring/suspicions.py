@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 SLOW_FIRST = 1.5
 """The first round counts as slow from this multiple of the median."""
@@ -40,22 +41,28 @@ def of_samples(samples_s: Sequence[float]) -> list[str]:
         found.append(
             f"{outliers} of {len(samples)} rounds are outliers: something else ran at times."
         )
-    spread = float(np.quantile(samples, 0.75) - np.quantile(samples, 0.25)) / median
-    if spread > WIDE:
+    if (spread := _spread(samples)) > WIDE:
         found.append(
-            f"The middle half of the samples spreads over {spread:.0%} of the median: compare"
-            " by the ratios, which cancel what slows all runners alike."
+            f"The middle half of the samples spreads over {spread:.0%} of the median: compare by"
+            " the ratios, which cancel what slows all runners alike."
         )
     third = len(samples) // 3
     if third >= MIN_ROUNDS // 2:
-        change = float(np.median(samples[-third:]) / np.median(samples[:third])) - 1
-        if abs(change) > max(DRIFT, spread):
+        first, last = samples[:third], samples[-third:]
+        change = float(np.median(last) / np.median(first)) - 1
+        if abs(change) > max(DRIFT, _spread(first), _spread(last)):
             found.append(
                 f"It drifted: the last third was {abs(change):.0%}"
                 f" {'slower' if change > 0 else 'faster'} than the first (heat, or a clock that"
                 " changed)."
             )
     return found
+
+
+def _spread(samples: NDArray[np.float64]) -> float:
+    """Inter-quartile range as a share of the median."""
+    low, middle, high = np.quantile(samples, [0.25, 0.5, 0.75])
+    return float((high - low) / middle)
 
 
 def of_machine(

@@ -19,4 +19,5 @@ def channel_shuffle(x: Tensor, groups: int) -> Tensor:
     channels = x.shape[1]
     if channels % groups:
         raise ValueError(f"channel_shuffle: {channels} channels don't divide into {groups} groups")
-    return x.unflatten(1, (groups, channels // groups)).transpose(1, 2).flatten(1, 2)
+    shuffled: Tensor = x.unflatten(1, (groups, channels // groups)).transpose(1, 2).flatten(1, 2)
+    return shuffled

@@ -53,7 +53,7 @@ class ModelInfo:
         """What is published for an input of this size: the first source with an error, or any."""
         rows = [row for row in self.published if row.resolution == resolution]
         with_error = [row for row in rows if row.top1_error is not None]
-        return (with_error or rows or [None])[0]
+        return next(iter(with_error or rows), None)
 
 
 _FAMILY_OF: dict[str, tuple[Family, Variant]] = {}

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 DATA = Path(
-    os.environ.get("FLYWEIGHT_TEST_DATA")
-    or Path(__file__).resolve().parents[2] / "shared" / "data"
+    os.environ.get("FLYWEIGHT_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
 )
 
 needs_data = pytest.mark.skipif(

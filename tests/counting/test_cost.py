@@ -6,9 +6,10 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from flyweight import cost, create_model
 from flyweight.errors import UsageError
-from torch import Tensor, nn
 
 
 class Functional(nn.Module):

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from flyweight.nn import channel_shuffle
 from hypothesis import given
 from hypothesis import strategies as st
+
+from flyweight.nn import channel_shuffle
 
 
 @given(groups=st.integers(1, 8), each=st.integers(1, 9), batch=st.integers(1, 3))

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from torch import nn
+
 from flyweight import cost, create_model, list_models, model_info
 from flyweight.errors import UsageError
 from flyweight.zoo import table8_entries
-from torch import nn
-
 from tests.data_dir import shared
 
 # (network, input size): millions of multiply-adds and of parameters that public implementations

@@ -5,6 +5,7 @@ import importlib.metadata
 import math
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -69,6 +70,12 @@ def cpu_model() -> str:
     if sys.platform == "darwin":
         return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
     return platform.processor() or platform.machine()
+
+
+def machine_name() -> str:
+    """The processor and its cores as a folder's name, e.g. "intel-xeon-processor-2-cores"."""
+    words = re.findall(r"[a-z0-9]+", re.sub(r"\((r|tm|c)\)", "", cpu_model().lower()))
+    return "-".join([*words, str(cores()), "cores"])
 
 
 @functools.cache

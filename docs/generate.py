@@ -1,0 +1,115 @@
+"""Write the generated parts of README and docs from the committed records.
+
+    .venv/bin/python docs/generate.py          rewrite them
+    .venv/bin/python docs/generate.py --check  fail if they differ from what the records give
+"""
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from flyweight.records import Record, read_records
+from flyweight.report import summary, write_png
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORDS = ROOT / "results" / "intel-xeon-processor-2-cores" / "table8.jsonl"
+PICTURE = ROOT / "docs" / "images" / "table8.png"
+ENGINES = ("eager", "compile", "openvino", "onnxruntime")
+SHOWN = "onnxruntime"
+
+
+def network(record: Record) -> str:
+    """The network's name, with its input size where that isn't 224 pixels."""
+    return record.runner.rpartition("/")[0]
+
+
+def on(engine: str, records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if record.environment.engine == engine]
+
+
+def table8(records: Sequence[Record]) -> str:
+    """Times of every network on every engine, the fewest FLOPs first."""
+    times = {record.runner: record for record in records}
+    rows = [
+        "| network | FLOPs (M multiply-adds) | published top-1 error (%) | "
+        + " | ".join(f"{engine} (ms)" for engine in ENGINES)
+        + " |",
+        "| --- | ---: | ---: | " + " | ".join("---:" for _ in ENGINES) + " |",
+    ]
+    shown = [record for record in on(SHOWN, records) if record.network]
+    for record in sorted(shown, key=lambda r: r.network.madds if r.network else 0):
+        facts = record.network
+        assert facts is not None
+        cells = [
+            f"{times[f'{network(record)}/{engine}'].median_s * 1e3:.2f}"
+            if f"{network(record)}/{engine}" in times
+            else ""
+            for engine in ENGINES
+        ]
+        error = "" if facts.top1_error is None else f"{facts.top1_error:.1f}"
+        rows.append(
+            f"| {network(record)} | {facts.madds / 1e6:.0f} | {error} | {' | '.join(cells)} |"
+        )
+    return "\n".join(rows)
+
+
+def how(records: Sequence[Record]) -> str:
+    """Where, when and how the records were measured, in a sentence."""
+    about = records[0].environment
+    versions = ", ".join(
+        f"{name} {version}"
+        for name, version in sorted(
+            {k: v for r in records for k, v in r.environment.libraries.items()}.items()
+        )
+    )
+    spreads = sorted(record.iqr_s / record.median_s for record in records)
+    return (
+        f"Medians of {records[0].n} interleaved rounds on one core of {about.cpu}"
+        f" ({about.cores} cores, {about.instruction_sets[-1]}), batch {about.batch}, {about.dtype},"
+        f" {records[0].started[:10]}; the middle half of the samples spreads over"
+        f" {spreads[len(spreads) // 2]:.1%} of the median (at most {spreads[-1]:.1%})."
+        f" {versions}."
+    )
+
+
+def said(records: Sequence[Record]) -> str:
+    """What the records of one engine show, in two sentences."""
+    return summary(on(SHOWN, records))
+
+
+PARTS: dict[str, Callable[[Sequence[Record]], str]] = {"table8": table8, "how": how, "said": said}
+
+
+def generated(text: str, records: Sequence[Record]) -> str:
+    """The text with everything between its `<!-- generated: NAME -->` markers written anew."""
+
+    def part(match: re.Match[str]) -> str:
+        return f"{match[1]}\n{PARTS[match[2]](records)}\n{match[3]}"
+
+    return re.sub(
+        r"(<!-- generated: (\w+) -->)\n.*?(<!-- end -->)", part, text, flags=re.DOTALL
+    )
+
+
+def main(check: bool) -> int:
+    records = read_records(RECORDS)
+    stale = []
+    for page in (ROOT / "README.md",):
+        before = page.read_text(encoding="utf-8")
+        after = generated(before, records)
+        if after != before:
+            stale.append(page.name)
+        if not check:
+            page.write_text(after, encoding="utf-8")
+    if not check:
+        PICTURE.parent.mkdir(exist_ok=True)
+        write_png(on(SHOWN, records), PICTURE)
+    elif stale:
+        print(f"not what the records give: {', '.join(stale)}; run 'make docs'", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))

@@ -19,6 +19,11 @@ class Subject:
     """Where "/ENGINE" was given."""
 
 
+def _whole(text: str) -> bool:
+    """Whether it is a whole number of 1 or more."""
+    return re.fullmatch(r"\s*0*[1-9][0-9]{0,8}\s*", text) is not None
+
+
 def subject(text: str) -> Subject:
     """Read "NAME", "NAME@SIZE", "NAME/ENGINE" or "NAME@SIZE/ENGINE".
 
@@ -27,7 +32,7 @@ def subject(text: str) -> Subject:
     """
     rest, _, engine = text.partition("/")
     model, at, size = rest.partition("@")
-    if at and not (size.isdigit() and int(size) > 0):
+    if at and not _whole(size):
         raise UsageError(f"{text!r}: after @ comes the input size in pixels, e.g. {model}@160")
     return Subject(model, int(size) if at else None, engine or None)
 
@@ -59,7 +64,7 @@ def seconds(text: str) -> float:
     Raises:
         UsageError: anything else, or no positive time.
     """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*", text)
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([a-z]*)\s*", text)
     if not match or match[2] not in _UNITS or float(match[1]) == 0:
         raise UsageError(f"{text!r} is no duration: write 60s, 2m or 500ms")
     return float(match[1]) * _UNITS[match[2]]
@@ -72,7 +77,7 @@ def shape(text: str) -> tuple[int, ...]:
         UsageError: not whole numbers of 1 or more, separated by commas.
     """
     parts = text.replace("x", ",").split(",")
-    if not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+    if not all(_whole(part) for part in parts):
         raise UsageError(
             f"{text!r} is no size: write whole numbers of 1 or more, as in 1,3,224,224"
         )

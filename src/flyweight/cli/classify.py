@@ -1,9 +1,17 @@
 """`flyweight classify`: what is in these photographs?"""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from flyweight.cli.arguments import positive
+from flyweight.cli.output import Bar, as_json, note
+from flyweight.errors import FlyweightError
+
+if TYPE_CHECKING:
+    from flyweight.zoo.weights import Pretrained
 
 
 def classify_command(
@@ -13,5 +21,66 @@ def classify_command(
     top: Annotated[int, typer.Option(help="Classes to show for each image.")] = 5,
     json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> int:
-    """Stub"""
-    return 0
+    """Classify images with trained weights, prepared as the weights expect.
+
+    Images that can't be read are reported and skipped; the exit code is then 1.
+
+    Example: flyweight classify photos/ --model mobilenet_v1_x0_25 --weights keras.safetensors
+    """
+    positive("--top", top)
+
+    from flyweight.zoo.preprocessing import list_images
+    from flyweight.zoo.weights import load_pretrained
+
+    pretrained = load_pretrained(model, weights)
+    paths = list_images(images)
+    found: list[dict[str, Any]] = []
+    skipped: list[str] = []
+    with Bar() as bar:
+        for index, path in enumerate(paths):
+            bar.show(f"classifying {path.name}", index / len(paths))
+            try:
+                found.append({"image": str(path), "top": _classify(path, pretrained, top)})
+            except FlyweightError as error:
+                skipped.append(str(path))
+                note(f"flyweight: skipped: {error}")
+            if not json and found and found[-1]["image"] == str(path):
+                _print(found[-1])
+    if json:
+        loaded = pretrained.loaded
+        as_json({"model": model, "weights": str(weights), "layout": loaded.layout,
+                 "images": found, "skipped": skipped})  # fmt: skip
+    if skipped:
+        note(f"flyweight: {len(skipped)} of {len(paths)} images could not be read")
+    return 1 if skipped else 0
+
+
+def _classify(path: Path, pretrained: "Pretrained", top: int) -> list[dict[str, Any]]:
+    """The most probable classes of one image, the most probable first."""
+    import torch
+
+    from flyweight.zoo.preprocessing import open_image, prepare
+
+    x = prepare(open_image(path), pretrained.loaded.preprocessing)
+    with torch.inference_mode():
+        scores = pretrained.model(torch.from_numpy(x)[None])[0].double()
+    probabilities, classes = scores.softmax(0).topk(min(top, len(scores)))
+    names = _names(len(scores))
+    return [
+        {"class": int(number), "name": names[int(number)], "probability": float(probability)}
+        for probability, number in zip(probabilities, classes, strict=True)
+    ]
+
+
+def _names(classes: int) -> Sequence[str]:
+    """ImageNet's names for 1000 classes; numbers for any other classifier."""
+    from flyweight.zoo.weights import class_names
+
+    known = class_names()
+    return known if classes == len(known) else [f"class {number}" for number in range(classes)]
+
+
+def _print(result: dict[str, Any]) -> None:
+    print(result["image"])
+    for guess in result["top"]:
+        print(f"  {guess['probability']:6.1%}  {guess['name']}")

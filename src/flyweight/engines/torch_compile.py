@@ -1,7 +1,6 @@
 """torch.compile with frozen weights: batch norm folded, weights packed, operations fused."""
 
 import shutil
-import warnings
 
 import torch
 from torch import nn
@@ -9,7 +8,7 @@ from torch import nn
 from flyweight.engines.protocol import Array, Options, Runner
 from flyweight.engines.torch_eager import torch_runner, torch_threads
 from flyweight.errors import CaptureError, first_line
-from flyweight.graph import capture, frozen_copy
+from flyweight.graph import capture, frozen_copy, quiet
 from flyweight.nn import label
 
 
@@ -31,12 +30,7 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
     # `forward`, and PyTorch stops compiling silently after a few variants of the same code.
     program = capture(frozen_copy(model), torch.from_numpy(example))
     compiled = torch.compile(program.module(), dynamic=False)
-    with (
-        warnings.catch_warnings(),
-        torch_threads(options.threads),
-        config.patch(freezing=True),
-    ):
-        warnings.simplefilter("ignore")
+    with quiet(), torch_threads(options.threads), config.patch(freezing=True):
         try:
             return torch_runner("compile", model, compiled, example, options.threads)
         except torch._dynamo.exc.TorchDynamoException as error:

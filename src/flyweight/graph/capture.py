@@ -1,14 +1,35 @@
 """Capturing a module with torch.export."""
 
+import contextlib
 import copy
+import io
+import logging
 import warnings
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from flyweight.errors import CaptureError, first_line
+from flyweight.errors import CaptureError, UsageError, first_line
 from flyweight.nn import label
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep PyTorch's exporters from reporting what an error says anyway, or nobody asked about."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 def frozen_copy(model: nn.Module) -> nn.Module:
@@ -31,15 +52,24 @@ def capture(model: nn.Module, example: Tensor) -> ExportedProgram:
         example: (batch, channels, height, width).
 
     Raises:
-        CaptureError: the module's Python can't be followed (control flow that depends on data), or
-            it doesn't run on this input.
+        UsageError: the module doesn't run on this input.
+        CaptureError: its Python can't be followed (control flow that depends on data).
     """
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
+    with quiet(), torch.no_grad():
         try:
             return torch.export.export(model, (example,))
         except Exception as error:
+            _run(model, example)
             raise CaptureError(
                 f"{label(model)} can't be captured for an input of {tuple(example.shape)}:"
                 f" {first_line(error)}; engine 'eager' runs what can't be captured"
             ) from error
+
+
+def _run(model: nn.Module, example: Tensor) -> None:
+    try:
+        model(example)
+    except Exception as error:
+        raise UsageError(
+            f"{label(model)} doesn't run on an input of {tuple(example.shape)}: {first_line(error)}"
+        ) from error

@@ -1,15 +1,10 @@
 """Captured modules as ONNX models, for the engines that read them."""
 
-import contextlib
-import logging
-import warnings
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 
 from flyweight.errors import CaptureError, first_line
-from flyweight.graph.capture import capture
+from flyweight.graph.capture import capture, quiet
 from flyweight.nn import label
 
 
@@ -20,7 +15,7 @@ def to_onnx(model: nn.Module, example: Tensor) -> bytes:
         CaptureError: the module can't be captured, or an operation has no ONNX counterpart.
     """
     program = capture(model, example)
-    with _quiet():
+    with quiet():
         try:
             exported = torch.onnx.export(program, dynamo=True, verbose=False)
         except Exception as error:
@@ -31,17 +26,3 @@ def to_onnx(model: nn.Module, example: Tensor) -> bytes:
     if exported is None:
         raise CaptureError(f"{label(model)} can't be exported to ONNX")
     return bytes(exported.model_proto.SerializeToString())
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter reports on packages that nobody asked about."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -1,7 +1,7 @@
 """Write the generated parts of README and docs from the committed records.
 
-    .venv/bin/python docs/generate.py          rewrite them
-    .venv/bin/python docs/generate.py --check  fail if they differ from what the records give
+.venv/bin/python docs/generate.py          rewrite them
+.venv/bin/python docs/generate.py --check  fail if they differ from what the records give
 """
 
 import re
@@ -25,6 +25,7 @@ def network(record: Record) -> str:
 
 
 def on(engine: str, records: Sequence[Record]) -> list[Record]:
+    """The records of one engine."""
     return [record for record in records if record.environment.engine == engine]
 
 
@@ -87,12 +88,11 @@ def generated(text: str, records: Sequence[Record]) -> str:
     def part(match: re.Match[str]) -> str:
         return f"{match[1]}\n{PARTS[match[2]](records)}\n{match[3]}"
 
-    return re.sub(
-        r"(<!-- generated: (\w+) -->)\n.*?(<!-- end -->)", part, text, flags=re.DOTALL
-    )
+    return re.sub(r"(<!-- generated: (\w+) -->)\n.*?(<!-- end -->)", part, text, flags=re.DOTALL)
 
 
 def main(check: bool) -> int:
+    """Rewrite the pages, or say which are stale."""
     records = read_records(RECORDS)
     stale = []
     for page in (ROOT / "README.md",):

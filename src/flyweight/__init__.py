@@ -10,6 +10,7 @@ __all__ = [
     "cost",
     "create_model",
     "list_models",
+    "load_pretrained",
     "load_weights",
     "measure",
     "model_info",
@@ -18,13 +19,14 @@ __all__ = [
 if TYPE_CHECKING:
     from flyweight.api import compile, cost, measure
     from flyweight.zoo import create_model, list_models, model_info
-    from flyweight.zoo.weights import load_weights
+    from flyweight.zoo.weights import load_pretrained, load_weights
 
 _HOMES = {
     "compile": "flyweight.api",
     "cost": "flyweight.api",
     "create_model": "flyweight.zoo",
     "list_models": "flyweight.zoo",
+    "load_pretrained": "flyweight.zoo.weights",
     "load_weights": "flyweight.zoo.weights",
     "measure": "flyweight.api",
     "model_info": "flyweight.zoo",

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flyweight.errors import FlyweightError, RecordError
+from flyweight.files import check_writable
 from flyweight.records import (
     SCHEMA_VERSION,
     Environment,
@@ -21,7 +22,6 @@ from flyweight.records import (
     read_records,
     write_records,
 )
-from flyweight.records.files import check_writable
 
 ENVIRONMENT = Environment(
     cpu="A CPU", instruction_sets=("avx2",), gpu=None, cores=2, threads=1, governor=None,

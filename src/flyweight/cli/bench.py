@@ -9,8 +9,8 @@ from flyweight.cli.arguments import Subject, image, seconds, subjects
 from flyweight.cli.keeping import STDOUT, Keeper, measured
 from flyweight.cli.output import Bar, millions, note, optional, table
 from flyweight.errors import FlyweightError, UsageError
+from flyweight.files import check_writable
 from flyweight.measuring import Measurements
-from flyweight.records.files import check_writable
 
 LEVELS = (40, 140, 300, 500)
 INTERRUPTED = 130

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flyweight.cli.output import Bar
+from flyweight.files import check_writable
 from flyweight.measuring import MeasurementInterrupted, Measurements, Progress, measure
 from flyweight.records import Record, write_records
-from flyweight.records.files import check_writable, dumps
+from flyweight.records.files import dumps
 
 if TYPE_CHECKING:
     from flyweight.cli.preparing import Prepared

@@ -7,8 +7,8 @@ import typer
 
 from flyweight.cli.output import note
 from flyweight.errors import UsageError
+from flyweight.files import check_writable
 from flyweight.records import read_records
-from flyweight.records.files import check_writable
 
 
 def report_command(

@@ -1,65 +1,12 @@
-"""JSON Lines files of records: one record a line, written whole or not at all."""
+"""JSON Lines files of records: one record a line."""
 
-import contextlib
 import json
-import os
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
-from flyweight.errors import FlyweightError, RecordError
+from flyweight.errors import RecordError
+from flyweight.files import replaced
 from flyweight.records.schema import Record, from_json
-
-
-@contextlib.contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place when the block ends without an error.
-
-    Raises:
-        FlyweightError: the file can't be written (no such folder, no permission, full disk).
-    """
-    temporary: str | None = None
-    path = path.resolve()  # a link stays a link
-    special = path.exists() and not path.is_file()  # /dev/null, a pipe: never renamed over
-    try:
-        handle, temporary = tempfile.mkstemp(
-            dir=None if special else path.parent, prefix=f".{path.name}."
-        )
-        os.close(handle)
-        # mkstemp's files are private; a result is as readable as any other new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        yield Path(temporary)
-        if special:
-            path.write_bytes(Path(temporary).read_bytes())
-        else:
-            os.replace(temporary, path)
-    except OSError as error:
-        raise FlyweightError(f"can't write {path}: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-
-
-def check_writable(path: Path) -> None:
-    """Fail now rather than after a long run, where `path` can't be written.
-
-    Raises:
-        FlyweightError: no such folder, no permission, or the path is a folder.
-    """
-    if path.is_dir():
-        raise FlyweightError(f"can't write {path}: it is a folder")
-    if not path.parent.is_dir():
-        raise FlyweightError(f"can't write {path}: there is no folder {path.parent}")
-    if path.exists() and not path.is_file():
-        return
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise FlyweightError(f"can't write {path}: {error.strerror or error}") from None
-    os.close(handle)
-    os.unlink(temporary)
 
 
 def dumps(records: Iterable[Record]) -> str:

@@ -35,7 +35,7 @@ def write_html(records: Sequence[Record], path: Path) -> None:
         UsageError: there are no records.
         FlyweightError: the file can't be written; what was there before is kept.
     """
-    from flyweight.records.files import replaced
+    from flyweight.files import replaced
     from flyweight.report.page import page
 
     text = page(records)
@@ -50,7 +50,7 @@ def write_png(records: Sequence[Record], path: Path) -> None:
         UsageError: there are no records.
         FlyweightError: the file can't be written; what was there before is kept.
     """
-    from flyweight.records.files import replaced
+    from flyweight.files import replaced
 
     drawn = chart(records)
     with replaced(path) as temporary:

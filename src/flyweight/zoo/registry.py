@@ -77,7 +77,12 @@ def register(name: str, paper: str, variants: Sequence[Variant]) -> Callable[[Bu
     return decorate
 
 
-def _lookup(name: str) -> tuple[Family, Variant]:
+def lookup(name: str) -> tuple[Family, Variant]:
+    """The family and the row of a name.
+
+    Raises:
+        UsageError: an unknown name.
+    """
     try:
         return _FAMILY_OF[name]
     except KeyError:
@@ -107,7 +112,7 @@ def create_model(
     Raises:
         UsageError: an unknown name or option, or a number below what makes sense.
     """
-    family, variant = _lookup(name)
+    family, variant = lookup(name)
     if num_classes < 0 or in_channels < 1:
         raise UsageError(
             f"{name}: num_classes must be 0 or more and in_channels 1 or more,"
@@ -129,7 +134,7 @@ def model_info(name: str) -> ModelInfo:
     Raises:
         UsageError: an unknown name.
     """
-    family, variant = _lookup(name)
+    family, variant = lookup(name)
     return ModelInfo(
         name=name,
         family=family.name,

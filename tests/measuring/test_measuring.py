@@ -33,7 +33,7 @@ def test_known_times_and_ratio() -> None:
     assert measured.ratio("long", "short").differs
     assert measured.ratio("long", "short").value > 1.5
     assert measured.ratios("short")["short"].value == 1.0
-    assert short.calls_per_sample >= 3
+    assert short.calls_per_sample > long.calls_per_sample
     assert short.n == long.n >= protocol.MIN_ROUNDS
     assert short.run == long.run
     assert short.complete
@@ -49,7 +49,7 @@ def test_rounds_are_interleaved_in_changing_order() -> None:
         def run() -> None:
             if not turns or turns[-1] != name:
                 turns.append(name)
-            time.sleep(0.012)  # one call fills a block
+            time.sleep(0.06)  # one call fills a block, and is enough of a return
 
         return run
 
@@ -59,7 +59,7 @@ def test_rounds_are_interleaved_in_changing_order() -> None:
         if step.phase == "warm-up" or step.rounds:
             starts.append(len(turns))
 
-    measured = measure_any({name: runner(name) for name in "abc"}, 2.0, progress=progress)
+    measured = measure_any({name: runner(name) for name in "abc"}, 4.0, progress=progress)
     rounds = [turns[start:end] for start, end in itertools.pairwise(starts[2:])]
     assert measured.records[0].n == len(rounds)
     # A runner that ends one round and begins the next shows once in the list of changes.
@@ -101,7 +101,6 @@ def test_interruption_keeps_whole_rounds() -> None:
     records = interruption.value.measurements.records
     assert [record.n for record in records] == [4, 4]
     assert not records[0].complete
-    assert "interrupted after" in records[0].warnings[0]
 
 
 def test_interruption_before_the_first_round_has_nothing_to_keep() -> None:
@@ -198,6 +197,7 @@ def test_suspicions_of_the_machine() -> None:
     assert suspicions.of_machine(*quiet) == []
     assert suspicions.of_machine(2, None, None, None, None, None) == []
     said = suspicions.of_machine(2, 4, "powersave", 1.9, 0.8, 0.05)
-    for words in ("4 threads were asked for on 2 cores", "governor is 'powersave'", "load was 1.9",
+    for words in ("4 threads were asked for on 2 cores", "governor is 'powersave'",
                   "0.8 of 2 cores busy", "hypervisor took 5%"):  # fmt: skip
         assert any(words in sentence for sentence in said), words
+    assert "load was 1.9" in suspicions.of_machine(2, 1, None, 1.9, None, None)[0]

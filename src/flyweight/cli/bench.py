@@ -67,9 +67,9 @@ def bench_command(
             raise FlyweightError("nothing is left to measure")
         note(f"measuring {len(prepared.runners)} runners, interleaved, for {budget_s:g} s")
         measurements, interrupted = measured(prepared, budget_s, keeper, bar)
-    keeper.finish(measurements.records)
     if json != STDOUT:
         _print(measurements)
+    keeper.finish(measurements.records)
     _report(measurements, html, png)
     if interrupted:
         note("flyweight: interrupted; what was measured until then is kept")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flyweight.cli.output import as_json, millions, optional, table
+from flyweight.errors import UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
@@ -21,6 +22,8 @@ def list_command(
     from flyweight.zoo import list_models, model_info
 
     infos = [model_info(name) for name in list_models(pattern)]
+    if not infos:
+        raise UsageError(f"no network matches {pattern!r}: 'flyweight list' shows all")
     if json:
         as_json([dataclasses.asdict(info) for info in infos])
         return

@@ -51,9 +51,9 @@ def compare_command(
         if prepared.failures:
             raise FlyweightError("; ".join(prepared.failures))
         measurements, interrupted = measured(prepared, budget_s, keeper, bar)
-    keeper.finish(measurements.records)
     if json != STDOUT:
         _print(measurements, *(job.key for job in todo))
+    keeper.finish(measurements.records)
     if interrupted:
         note("flyweight: interrupted; what was measured until then is kept")
         return INTERRUPTED

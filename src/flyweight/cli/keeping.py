@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flyweight.cli.output import Bar
+from flyweight.cli.output import Bar, note
+from flyweight.errors import FlyweightError
 from flyweight.files import check_writable
 from flyweight.measuring import MeasurementInterrupted, Measurements, Progress, measure
 from flyweight.records import Record, write_records
@@ -46,8 +47,12 @@ class Keeper:
         due = step.rounds == 1 or time.monotonic() - self._saved > CHECKPOINT_S
         if self.partial is None or not step.rounds or not due:
             return
-        write_records(self.partial, step.so_far().records)
         self._saved = time.monotonic()
+        try:
+            write_records(self.partial, step.so_far().records)
+        except FlyweightError as error:
+            # A disk that is full now is no reason to lose what is being measured.
+            note(f"flyweight: no checkpoint: {error}")
 
     def finish(self, records: list[Record]) -> None:
         """Write the records to where they were asked for."""

@@ -17,8 +17,13 @@ from flyweight.measuring import environment as env
 from flyweight.measuring import suspicions
 from flyweight.records import Environment, NetworkFacts, Ratio, Record, paired_ratio
 
-BLOCK_S = 0.01
+BLOCK_S = 0.02
 """A sample times calls for at least this long: far above the clock's resolution."""
+RETURN_CALLS = 5
+"""Untimed calls when a runner's turn comes: the first ones after others ran are far slower, until
+caches and branch predictors are its own again."""
+RETURN_S = 0.05
+"""Slow runners end their untimed calls after this long; they depend less on them."""
 WARM_UP_SHARE = 0.2
 """Of the budget, at most."""
 WARM_UP_WINDOW = 5
@@ -88,9 +93,10 @@ def measure(
     """Time runners against each other, in interleaved rounds (A B C, B C A, ...).
 
     Every runner is warmed up until its time is stable. In a round all run, in a new random order:
-    each is called once untimed, to bring its data back into the caches, and then as often as it
-    takes to fill 10 ms on the clock; that block's mean is the round's sample. All samples are
-    kept. Work on a GPU is waited for. At least 3 rounds are done, whatever the budget.
+    each is called a few times untimed, until caches and branch predictors are its own again, and
+    then as often as it takes to fill 20 ms on the clock; that block's mean is the round's sample.
+    All samples are kept. Work on a GPU is waited for. At least 3 rounds are done, whatever the
+    budget.
 
     Args:
         runners: by name; prepared networks (see `flyweight.compile`), or functions of no argument.
@@ -143,6 +149,15 @@ def _synchronize() -> None:
     torch: Any = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.synchronize()
+
+
+def _return(call: Call) -> None:
+    """Bring a runner back to its steady state after others ran."""
+    start = time.perf_counter()
+    for _ in range(RETURN_CALLS):
+        call()
+        if time.perf_counter() - start > RETURN_S:
+            break
 
 
 def _block(call: Call, calls: int) -> float:
@@ -214,7 +229,7 @@ class _Run:
             # predecessor: the same network under two names then differed by 1 to 2 %.
             for name in self.order.permutation(list(self.calls)):
                 call = self.calls[name]
-                call()
+                _return(call)
                 self.samples[name].append(_block(call, self.repeats[name]))
             longest = max(longest, self.elapsed() - begin)
             self._tell("rounds")
@@ -243,8 +258,6 @@ class _Run:
             doubts = suspicions.of_samples(samples[:rounds]) + suspicions.of_machine(
                 about.cores, about.threads, about.governor, about.load_average, others, stolen
             )
-            if not complete:
-                doubts.insert(0, f"The run was interrupted after {rounds} rounds.")
             records.append(
                 Record(
                     runner=name,

@@ -92,7 +92,8 @@ def of_machine(
         found.append(
             f"The CPU's governor is {governor!r}, so its clock varies: set it to 'performance'."
         )
-    if load_average is not None and load_average > 0.5 * cores:
+    # The load also counts what this process did before: asked only where nothing better is.
+    if others_busy is None and load_average is not None and load_average > 0.5 * cores:
         found.append(
             f"The machine's load was {load_average:.1f} on {cores} cores when the run began: close"
             " what else runs and repeat."

@@ -27,7 +27,8 @@ class Environment:
     governor: str | None
     """The CPU's frequency governor, e.g. "performance"."""
     load_average: float | None
-    """Of the machine over the minute before the run; None where the system has none."""
+    """Of the machine over the minute before the run, in which this process may have prepared
+    runners; None where the system has none."""
     memory_bytes: int
     os: str
     python: str

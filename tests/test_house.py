@@ -1,0 +1,79 @@
+"""The house itself: names, generated pages, examples, and what must never be in it."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import flyweight
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+MAX_LINES = 400
+
+# Which packages may not import which: the arrows of docs/design.md, backwards.
+FORBIDDEN = {
+    "nn": ("zoo", "graph", "counting", "engines", "measuring", "records", "report", "cli", "api"),
+    "zoo": ("graph", "counting", "engines", "measuring", "records", "report", "cli", "api"),
+    "graph": ("zoo", "counting", "engines", "measuring", "records", "report", "cli", "api"),
+    "counting": ("zoo", "engines", "measuring", "records", "report", "cli", "api"),
+    "engines": ("zoo", "counting", "measuring", "records", "report", "cli", "api"),
+    "measuring": ("zoo", "graph", "counting", "engines", "report", "cli", "api"),
+    "records": ("nn", "zoo", "graph", "counting", "engines", "measuring", "report", "cli", "api"),
+    "report": ("nn", "zoo", "graph", "counting", "engines", "measuring", "cli", "api"),
+}
+
+
+def test_public_names() -> None:
+    assert len(flyweight.__all__) <= 12
+    for name in flyweight.__all__:
+        assert callable(getattr(flyweight, name))
+    assert set(flyweight.__all__) <= set(dir(flyweight))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = flyweight.nothing
+
+
+def test_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert flyweight.__version__ == project["version"]
+    assert f"## {flyweight.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_arrows_go_one_way(package: str) -> None:
+    for path in (ROOT / "src" / "flyweight" / package).rglob("*.py"):
+        imported = set(re.findall(r"(?:from|import) flyweight\.(\w+)", path.read_text("utf-8")))
+        assert not imported & set(FORBIDDEN[package]), path
+
+
+def test_files_stay_small() -> None:
+    long = {
+        path.name: count for path in SOURCES if (count := len(path.open().readlines())) > MAX_LINES
+    }
+    assert not long
+
+
+def test_generated_pages_are_what_the_records_give() -> None:
+    done = subprocess.run(
+        [sys.executable, "docs/generate.py", "--check"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    code = "import sys, flyweight.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_examples_run() -> None:
+    done = subprocess.run(
+        [sys.executable, "examples/fewer_flops_yet_slower.py", "1"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "137 M multiply-adds" in done.stdout
+    assert "the time of mobilenet_v1_x0_5" in done.stdout

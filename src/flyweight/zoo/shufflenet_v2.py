@@ -83,7 +83,7 @@ def _row(
     note = {
         "paper": "Table 5. Figure 3 doesn't say how a stride-2 unit divides its output between the"
         " branches; as in the authors' code the projection keeps the input's channels, which gives"
-        " the printed multiply-adds (rounded up) and has no bias in the classifier.",
+        " the printed multiply-adds (rounded up). As there, the classifier has no bias.",
         "halved": "Both branches of a stride-2 unit give half of the output: not the paper's"
         " multiply-adds from 1x up, but the form of most public weights.",
     }[form]
@@ -98,13 +98,23 @@ _WIDTHS = {
     "2_0": (24, 244, 488, 976, 2048),
 }
 
+TORCHVISION = {
+    size: Published("torchvision's documentation", 224, mflops, params_m, error)
+    for size, mflops, params_m, error in (
+        ("0_5", 40, 1.366792, 39.4),
+        ("1_0", 145, 2.278604, 30.6),
+        ("1_5", 296, 3.503624, 27.0),
+        ("2_0", 583, 7.393996, 23.8),
+    )
+}
+
 # Table 5 (channels of conv1, stages 2 to 4 and conv5; weights) and Table 8.
 VARIANTS = (
     _row("0_5", _WIDTHS["0_5"], table8(40, 41, 39.7, 417, 57.0, params_m=1.4)),
     _row("1_0", _WIDTHS["1_0"], table8(140, 146, 30.6, 341, 24.4, params_m=2.3)),
     _row("1_5", _WIDTHS["1_5"], table8(300, 299, 27.4, 255, 11.8, params_m=3.5)),
     _row("2_0", _WIDTHS["2_0"], table8(500, 591, 25.1, 217, 6.7, params_m=7.4)),
-    *(_row(size, widths, form="halved") for size, widths in _WIDTHS.items()),
+    *(_row(size, _WIDTHS[size], row, form="halved") for size, row in TORCHVISION.items()),
 )
 
 

@@ -1,6 +1,7 @@
 """Every network: what its paper and public implementations count, and what users do with it."""
 
 import csv
+import functools
 from collections.abc import Iterator
 
 import pytest
@@ -86,6 +87,12 @@ def close(count: float, printed: float) -> bool:
     return abs(count - printed) <= 10**-decimals
 
 
+@functools.cache
+def madds(name: str, size: int) -> int:
+    return cost(name, (1, 3, size, size)).madds
+
+
+@functools.cache
 def params(name: str) -> int:
     with torch.device("meta"):
         return sum(p.numel() for p in create_model(name).parameters())
@@ -94,7 +101,7 @@ def params(name: str) -> int:
 @pytest.mark.parametrize(("name", "size"), COUNTED)
 def test_counts_are_those_of_public_implementations(name: str, size: int) -> None:
     mmadds, mparams, biases = COUNTED[name, size]
-    assert close(cost(name, (1, 3, size, size)).madds / 1e6, mmadds)
+    assert close(madds(name, size) / 1e6, mmadds)
     assert close((params(name) + biases) / 1e6, mparams)
 
 
@@ -117,7 +124,7 @@ def test_counts_equal_the_fact_table() -> None:
     assert len(rows) > 40
     for name, size, mmadds, mparams in rows:
         biases = next(extra for (known, _), (_, _, extra) in COUNTED.items() if known == name)
-        assert close(cost(name, (1, 3, size, size)).madds / 1e6, mmadds), (name, size)
+        assert close(madds(name, size) / 1e6, mmadds), (name, size)
         assert close((params(name) + biases) / 1e6, mparams), name
 
 
@@ -126,7 +133,7 @@ def test_published_figures_match_or_the_row_says_why(name: str) -> None:
     for row in model_info(name).published:
         if row.mflops is None:
             continue
-        counted = cost(name, (1, 3, row.resolution, row.resolution)).madds / 1e6
+        counted = madds(name, row.resolution) / 1e6
         # Papers round up, down or to the nearest.
         assert abs(counted - row.mflops) < 1 or row.note, (row.source, counted, row.mflops)
         if row.params_m is not None and not row.note:

@@ -150,6 +150,7 @@ def features(models: list[Network], images: Images, mode: Mode) -> tuple[list[Te
     return [torch.cat(found_maps) for found_maps in maps], torch.cat(labels)
 
 
+@pytest.mark.slow
 def test_the_backbone_knows_more_than_random_weights() -> None:
     """Photographs of the validation set are named after the most alike one of the sample."""
     torch.manual_seed(0)

@@ -159,6 +159,7 @@ def test_wrong_input_gets_one_clear_line(
 
 
 def test_exit_codes_of_the_process(here: Path) -> None:
+    assert flyweight(cwd=here).stdout.startswith("Usage: flyweight")
     assert flyweight("info", "shufflenet_v2_x3_0", cwd=here).returncode == 2
     done = flyweight("report", "none.jsonl", "--html", "r.html", cwd=here)
     assert done.returncode == 1

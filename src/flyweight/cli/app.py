@@ -18,7 +18,6 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name="flyweight",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -65,7 +64,7 @@ def run(args: Sequence[str]) -> int:
     debug = "--debug" in args
     try:
         code = app(
-            [arg for arg in args if arg != "--debug"],
+            [arg for arg in args if arg != "--debug"] or ["--help"],
             prog_name="flyweight",
             standalone_mode=False,
         )
@@ -93,12 +92,10 @@ def _describe(error: Exception) -> tuple[str, int]:
         return " ".join(str(error).split()), error.exit_code
     if isinstance(error, TyperException):
         text = getattr(error, "format_message", lambda: str(error))()
-        # Without a command there is only help to show, which has been shown.
         return " ".join(text.split()), getattr(error, "exit_code", 2)
     kind = type(error).__name__
     return f"unexpected {kind}: {first_line(error)} (--debug shows where)", 1
 
 
 def _say(message: str) -> None:
-    if message:
-        print(f"flyweight: {message}", file=sys.stderr)
+    print(f"flyweight: {message}", file=sys.stderr)

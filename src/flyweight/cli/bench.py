@@ -7,7 +7,7 @@ import typer
 
 from flyweight.cli.arguments import Subject, image, seconds, subjects
 from flyweight.cli.keeping import STDOUT, Keeper, measured
-from flyweight.cli.output import Bar, millions, note, optional, table
+from flyweight.cli.output import Bar, millions, note, one_decimal, table
 from flyweight.errors import FlyweightError, UsageError
 from flyweight.files import check_writable
 from flyweight.measuring import Measurements
@@ -65,7 +65,9 @@ def bench_command(
             note(f"flyweight: left out: {failure}")
         if not prepared.runners:
             raise FlyweightError("nothing is left to measure")
-        note(f"measuring {len(prepared.runners)} runners, interleaved, for {budget_s:g} s")
+        count = len(prepared.runners)
+        what = f"{count} runners, interleaved," if count > 1 else "1 runner"
+        note(f"measuring {what} for {budget_s:g} s")
         measurements, interrupted = measured(prepared, budget_s, keeper, bar)
     if json != STDOUT:
         _print(measurements)
@@ -122,12 +124,12 @@ def _print(measurements: Measurements) -> None:
                 "" if record is fastest else f"{ratio.low:.2f} to {ratio.high:.2f}",
                 millions(network.madds) if network else "",
                 millions(network.params) if network else "",
-                optional(network.top1_error) if network else "",
+                one_decimal(network.top1_error) if network else "",
             ]
         )
     about = fastest.environment
     title = (
-        f"{about.cpu}, {about.threads} of {about.cores} cores, batch {about.batch},"
+        f"{about.cpu} with {about.cores} cores; threads {about.threads}, batch {about.batch},"
         f" {about.dtype}, {fastest.n} rounds"
     )
     table(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flyweight.cli.output import as_json, millions, optional, table
+from flyweight.cli.output import as_json, millions, one_decimal, optional, table
 from flyweight.errors import UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
@@ -30,12 +30,11 @@ def list_command(
     rows = []
     for info in infos:
         published = info.at(info.resolution)
-        figures = (
-            [published.mflops, published.params_m, published.top1_error]
-            if published
-            else [None, None, None]
-        )
-        rows.append([info.name, info.family, str(info.resolution), *map(optional, figures)])
+        figures = ["", "", ""]
+        if published:
+            counts = (published.mflops, published.params_m)
+            figures = [*map(optional, counts), one_decimal(published.top1_error)]
+        rows.append([info.name, info.family, str(info.resolution), *figures])
     table(
         ["network", "family:", "input", "FLOPs (M madds)", "params (M)", "top-1 error (%)"],
         rows,
@@ -79,9 +78,9 @@ def info_command(
         ["published by", "input", "FLOPs (M madds)", "params (M)", "top-1 error (%)",
          "GPU batches/s", "ARM images/s"],
         [
-            [row.source, str(row.resolution), *map(optional, (
-                row.mflops, row.params_m, row.top1_error, row.gpu_batches_per_s,
-                row.arm_images_per_s))]
+            [row.source, str(row.resolution), optional(row.mflops), optional(row.params_m),
+             one_decimal(row.top1_error), optional(row.gpu_batches_per_s),
+             optional(row.arm_images_per_s)]
             for row in info.published
         ],
     )  # fmt: skip

@@ -50,6 +50,11 @@ def optional(value: float | int | None) -> str:
     return "" if value is None else f"{value:g}"
 
 
+def one_decimal(value: float | None) -> str:
+    """A percentage as papers print it, or nothing where there is none."""
+    return "" if value is None else f"{value:.1f}"
+
+
 class Bar:
     """A progress bar on stderr, gone afterwards; nothing where stderr is no terminal.
 

@@ -116,9 +116,10 @@ def method(records: Sequence[Record]) -> str:
     )
     return (
         "<p>Every runner was warmed up; then all runners of a run were timed in rounds, one after"
-        " the other in each round, so that what slows the machine for a while slows them all. A"
-        " sample is the mean of the calls that were timed together in one block. Medians and"
-        " quartiles are taken over the rounds. Ratios are paired: the median over rounds of the"
+        " the other in an order that each round draws anew, so that what slows the machine for a"
+        " while slows them all. A runner's turn begins with untimed calls, until it is back in its"
+        " steady state. A sample is the mean of the calls that were timed together in one block."
+        " Medians and quartiles are taken over the rounds. Ratios are paired: the median over rounds of the"
         f" ratio within a round, with its {CONFIDENCE:.0%} bootstrap interval; where the interval"
         f" holds 1, no difference was measured.{across} The records keep every raw sample.</p>\n"
         f"{said}\n"

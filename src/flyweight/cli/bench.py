@@ -113,31 +113,25 @@ def _print(measurements: Measurements) -> None:
     for record in records:
         ratio = measurements.ratio(record.runner, fastest.runner)
         network = record.network
-        batch = record.environment.batch or 1
         rows.append(
             [
                 record.runner,
                 f"{record.median_s * 1e3:.2f}",
                 f"{record.iqr_s / record.median_s:.1%}",
-                f"{batch / record.median_s:,.0f}",
-                "1" if record is fastest else f"{ratio.value:.2f}",
-                "" if record is fastest else f"{ratio.low:.2f} to {ratio.high:.2f}",
+                "1 (fastest)"
+                if record is fastest
+                else f"{ratio.value:.2f} ({ratio.low:.2f}-{ratio.high:.2f})",
                 millions(network.madds) if network else "",
-                millions(network.params) if network else "",
                 one_decimal(network.top1_error) if network else "",
             ]
         )
     about = fastest.environment
     title = (
         f"{about.cpu} with {about.cores} cores; threads {about.threads}, batch {about.batch},"
-        f" {about.dtype}, {fastest.n} rounds"
+        f" {about.dtype}, {fastest.n} rounds\nratio of times with its 95% interval; FLOPs in"
+        " millions of multiply-adds; error as published (%)"
     )
-    table(
-        ["network/engine", "ms", "spread", "images/s", "ratio", "95% interval",
-         "FLOPs (M madds)", "params (M)", "published error (%)"],
-        rows,
-        title,
-    )  # fmt: skip
+    table(["network/engine", "ms", "spread", "ratio", "FLOPs", "error"], rows, title)
     for sentence in dict.fromkeys(w for record in records for w in record.warnings):
         of = [record.runner for record in records if sentence in record.warnings]
         whose = "" if len(of) == len(records) else f"{', '.join(of)}: "

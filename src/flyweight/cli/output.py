@@ -13,21 +13,22 @@ from rich.table import Table
 from flyweight.measuring import Progress as Step
 
 REFRESH_S = 0.5
+WIDEST = 400
+"""Of a table, in letters."""
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
     """Print a table; the columns after the first are aligned right, except those named "…:"."""
-    grid = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    if title:
+        print(title)
+    grid = Table(box=None, pad_edge=False)
     for index, column in enumerate(columns):
         left = index == 0 or column.endswith(":")
-        grid.add_column(
-            column.removesuffix(":"), justify="left" if left else "right", overflow="fold"
-        )
+        grid.add_column(column.removesuffix(":"), justify="left" if left else "right", no_wrap=True)
     for row in rows:
         grid.add_row(*(str(cell).replace("[", "\\[") for cell in row))
-    # Redirected output isn't folded to a terminal's width.
-    console = Console() if sys.stdout.isatty() else Console(width=200)
-    console.print(grid)
+    # As wide as it is: figures are never cut, and a terminal that is too narrow wraps the line.
+    Console(width=WIDEST).print(grid)
 
 
 def as_json(data: Any) -> None:

@@ -267,12 +267,13 @@ def test_classify(here: Path) -> None:
     answer = json.loads(done.stdout)
     assert [Path(image["image"]).name for image in answer["images"]] == ["a.png", "b.jpg"]
     assert answer["skipped"] == ["text.jpg"]
+    assert (answer["layout"], answer["preprocessing"]["crop"]) == ("flyweight", 224)
     top = answer["images"][0]["top"]
     assert len(top) == 5
     assert [guess["probability"] for guess in top] == sorted(
         (guess["probability"] for guess in top), reverse=True
     )
-    text = flyweight("classify", "photos/a.png", *weights, "--top", "2", cwd=here)
+    text = flyweight("classify", "photos/a.png", *weights, "--top", "2", "--input", "64", cwd=here)
     assert text.returncode == 0
     assert len(text.stdout.splitlines()) == 3
 

@@ -11,10 +11,8 @@ from typer.exceptions import Abort, Exit, TyperException
 
 import flyweight
 from flyweight.cli import bench, catalogue, classify, compare, cost, report
+from flyweight.cli.keeping import INTERRUPTED
 from flyweight.errors import FlyweightError, first_line
-
-INTERRUPTED = 130
-"""What a shell reports for Ctrl-C."""
 
 app = typer.Typer(
     name="flyweight",

@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 
 from flyweight.cli.arguments import Subject, image, seconds, subjects
-from flyweight.cli.keeping import STDOUT, Keeper, measured
+from flyweight.cli.keeping import INTERRUPTED, STDOUT, Keeper, measured
+from flyweight.cli.options import Batch, Budget, Html, Input, Png, Records, Threads
 from flyweight.cli.output import Bar, millions, note, one_decimal, table
 from flyweight.errors import FlyweightError, UsageError
 from flyweight.files import check_writable
 from flyweight.measuring import Measurements
 
 LEVELS = (40, 140, 300, 500)
-INTERRUPTED = 130
 
 Engines = Annotated[
     list[str] | None,
@@ -34,17 +34,13 @@ def bench_command(
             " Table 8, each at its own input size; repeatable."
         ),
     ] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads of each runner.")] = 1,
-    batch: Annotated[int, typer.Option(help="Images in a batch.")] = 1,
-    input: Annotated[
-        str, typer.Option("--input", help="Image side, or channels,height,width.")
-    ] = "224",
-    budget: Annotated[str, typer.Option(help="Time for the measurement: 60s, 2m.")] = "60s",
-    json: Annotated[
-        str | None, typer.Option("--json", help="Write records (JSON Lines); '-' is stdout.")
-    ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a report that opens anywhere.")] = None,
-    png: Annotated[Path | None, typer.Option(help="Write the report's chart.")] = None,
+    threads: Threads = 1,
+    batch: Batch = 1,
+    input: Input = "224",
+    budget: Budget = "60s",
+    json: Records = None,
+    html: Html = None,
+    png: Png = None,
 ) -> int:
     """Measure networks against each other, interleaved, and explain what was measured.
 

@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
+from flyweight.cli.options import Json
 from flyweight.cli.output import as_json, millions, one_decimal, optional, table
 from flyweight.errors import UsageError
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 
 def list_command(

@@ -1,5 +1,6 @@
 """`flyweight classify`: what is in these photographs?"""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,19 +8,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flyweight.cli.arguments import positive
+from flyweight.cli.options import Json
 from flyweight.cli.output import Bar, as_json, note
 from flyweight.errors import FlyweightError
 
 if TYPE_CHECKING:
-    from flyweight.zoo.weights import Pretrained
+    from flyweight.nn import Network
+    from flyweight.zoo.preprocessing import Preprocessing
 
 
 def classify_command(
     images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
     model: Annotated[str, typer.Option(help="A network's name.")],
     weights: Annotated[Path, typer.Option(help="A file of trained weights for it.")],
+    input: Annotated[
+        int | None,
+        typer.Option("--input", help="Input side in pixels, if not what the weights expect."),
+    ] = None,
     top: Annotated[int, typer.Option(help="Classes to show for each image.")] = 5,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+    json: Json = False,
 ) -> int:
     """Classify images with trained weights, prepared as the weights expect.
 
@@ -33,6 +40,9 @@ def classify_command(
     from flyweight.zoo.weights import load_pretrained
 
     pretrained = load_pretrained(model, weights)
+    preprocessing = pretrained.loaded.preprocessing
+    if input is not None:
+        preprocessing = preprocessing.at(positive("--input", input))
     paths = list_images(images)
     found: list[dict[str, Any]] = []
     skipped: list[str] = []
@@ -40,30 +50,44 @@ def classify_command(
         for index, path in enumerate(paths):
             bar.show(f"classifying {path.name}", index / len(paths))
             try:
-                found.append({"image": str(path), "top": _classify(path, pretrained, top)})
+                found.append(
+                    {
+                        "image": str(path),
+                        "top": _classify(path, pretrained.model, preprocessing, top),
+                    }
+                )
             except FlyweightError as error:
                 skipped.append(str(path))
                 note(f"flyweight: skipped: {error}")
             if not json and found and found[-1]["image"] == str(path):
                 _print(found[-1])
     if json:
-        loaded = pretrained.loaded
-        as_json({"model": model, "weights": str(weights), "layout": loaded.layout,
-                 "images": found, "skipped": skipped})  # fmt: skip
+        as_json(
+            {
+                "model": model,
+                "weights": str(weights),
+                "layout": pretrained.loaded.layout,
+                "preprocessing": dataclasses.asdict(preprocessing),
+                "images": found,
+                "skipped": skipped,
+            }
+        )
     if skipped:
         note(f"flyweight: {len(skipped)} of {len(paths)} images could not be read")
     return 1 if skipped else 0
 
 
-def _classify(path: Path, pretrained: "Pretrained", top: int) -> list[dict[str, Any]]:
+def _classify(
+    path: Path, model: "Network", preprocessing: "Preprocessing", top: int
+) -> list[dict[str, Any]]:
     """The most probable classes of one image, the most probable first."""
     import torch
 
     from flyweight.zoo.preprocessing import open_image, prepare
 
-    x = prepare(open_image(path), pretrained.loaded.preprocessing)
+    x = prepare(open_image(path), preprocessing)
     with torch.inference_mode():
-        scores = pretrained.model(torch.from_numpy(x)[None])[0].double()
+        scores = model(torch.from_numpy(x)[None])[0].double()
     probabilities, classes = scores.softmax(0).topk(min(top, len(scores)))
     names = _names(len(scores))
     return [

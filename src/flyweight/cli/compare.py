@@ -5,12 +5,11 @@ from typing import Annotated
 import typer
 
 from flyweight.cli.arguments import Subject, image, seconds, subject
-from flyweight.cli.keeping import STDOUT, Keeper, measured
+from flyweight.cli.keeping import INTERRUPTED, STDOUT, Keeper, measured
+from flyweight.cli.options import Batch, Budget, Input, Records, Threads
 from flyweight.cli.output import Bar, note
 from flyweight.errors import FlyweightError, UsageError
 from flyweight.measuring import Measurements
-
-INTERRUPTED = 130
 
 
 def compare_command(
@@ -22,15 +21,11 @@ def compare_command(
     engine: Annotated[
         str, typer.Option(help="The engine of networks without one.")
     ] = "onnxruntime",
-    threads: Annotated[int, typer.Option(help="CPU threads of each runner.")] = 1,
-    batch: Annotated[int, typer.Option(help="Images in a batch.")] = 1,
-    input: Annotated[
-        str, typer.Option("--input", help="Image side, or channels,height,width.")
-    ] = "224",
-    budget: Annotated[str, typer.Option(help="Time for the measurement: 60s, 2m.")] = "15s",
-    json: Annotated[
-        str | None, typer.Option("--json", help="Write both records (JSON Lines); '-' is stdout.")
-    ] = None,
+    threads: Threads = 1,
+    batch: Batch = 1,
+    input: Input = "224",
+    budget: Budget = "15s",
+    json: Records = None,
 ) -> int:
     """Compare two networks, or two engines: the ratio of their times with its 95% interval.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flyweight.cli.arguments import shape
+from flyweight.cli.options import Json
 from flyweight.cli.output import as_json, millions, table
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def cost_command(
     depth: Annotated[
         int | None, typer.Option("--depth", help="With --by module: how deep to go.", min=1)
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+    json: Json = False,
 ) -> None:
     """Count what one forward pass takes, without running it on data.
 

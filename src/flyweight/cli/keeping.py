@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CHECKPOINT_S = 5.0
 STDOUT = "-"
+INTERRUPTED = 130
+"""The exit code for Ctrl-C, as shells have it."""
 
 
 class Keeper:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from flyweight.cli.options import Html, Png
 from flyweight.cli.output import note
 from flyweight.errors import UsageError
 from flyweight.files import check_writable
@@ -13,8 +14,8 @@ from flyweight.records import read_records
 
 def report_command(
     records: Annotated[list[Path], typer.Argument(help="Files of records (JSON Lines).")],
-    html: Annotated[Path | None, typer.Option(help="Write a report that opens anywhere.")] = None,
-    png: Annotated[Path | None, typer.Option(help="Write the report's chart.")] = None,
+    html: Html = None,
+    png: Png = None,
 ) -> None:
     """Draw the report of records that were measured before.
 

@@ -1,6 +1,6 @@
 """The few blocks that several families share."""
 
-from flyweight.nn.blocks import ConvNormAct, SamePadConv2d, classifier_head
+from flyweight.nn.blocks import ConvNormAct, SamePadConv2d, classifier_head, pooled_stem
 from flyweight.nn.network import Network, Stage, label
 from flyweight.nn.shuffle import channel_shuffle
 
@@ -12,4 +12,5 @@ __all__ = [
     "channel_shuffle",
     "classifier_head",
     "label",
+    "pooled_stem",
 ]

@@ -72,6 +72,16 @@ class ConvNormAct(nn.Sequential):
             self.act = _ACTIVATIONS[activation](inplace=True)
 
 
+def pooled_stem(in_channels: int, out_channels: int) -> nn.Sequential:
+    """3x3 convolution and 3x3 max pooling, both with stride 2 (ShuffleNet V1, Table 1).
+
+    Maps (batch, in, height, width) to (batch, out, height / 4, width / 4), rounded up.
+    """
+    return nn.Sequential(
+        ConvNormAct(in_channels, out_channels, 3, 2), nn.MaxPool2d(3, 2, padding=1)
+    )
+
+
 def classifier_head(features: int, num_classes: int, bias: bool = True) -> nn.Module:
     """The last linear layer, or an identity for `num_classes` 0 (features instead of scores)."""
     return nn.Linear(features, num_classes, bias) if num_classes else nn.Identity()

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flyweight.nn import ConvNormAct, Network, Stage, channel_shuffle
+from flyweight.nn import ConvNormAct, Network, Stage, channel_shuffle, pooled_stem
 from flyweight.nn.init import init_shufflenet
 from flyweight.zoo.published import Published, Variant, table8
 from flyweight.zoo.registry import register
@@ -115,10 +115,7 @@ def shufflenet_v1(
         classifier_bias: whether the classifier has a bias (not in the authors' code).
     """
     parts: list[tuple[Stage, nn.Module]] = [
-        (
-            Stage("stem", stem, 4),
-            nn.Sequential(ConvNormAct(in_channels, stem, 3, 2), nn.MaxPool2d(3, 2, padding=1)),
-        )
+        (Stage("stem", stem, 4), pooled_stem(in_channels, stem))
     ]
     channels = stem
     for number, count in enumerate(repeats, start=2):

@@ -18,7 +18,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from flyweight.nn import ConvNormAct, Network, Stage, channel_shuffle
+from flyweight.nn import ConvNormAct, Network, Stage, channel_shuffle, pooled_stem
 from flyweight.nn.init import init_shufflenet
 from flyweight.zoo.published import Published, Variant, table8
 from flyweight.zoo.registry import register
@@ -139,10 +139,7 @@ def shufflenet_v2(
     """
     stem, *stages, last = widths
     parts: list[tuple[Stage, nn.Module]] = [
-        (
-            Stage("stem", stem, 4),
-            nn.Sequential(ConvNormAct(in_channels, stem, 3, 2), nn.MaxPool2d(3, 2, padding=1)),
-        )
+        (Stage("stem", stem, 4), pooled_stem(in_channels, stem))
     ]
     channels = stem
     for number, (width, repeats) in enumerate(zip(stages, (4, 8, 4), strict=True), start=2):

@@ -2,8 +2,10 @@
 
 import gc
 import itertools
+import sys
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -201,3 +203,17 @@ def test_suspicions_of_the_machine() -> None:
                   "0.8 of 2 cores busy", "hypervisor took 5%"):  # fmt: skip
         assert any(words in sentence for sentence in said), words
     assert "load was 1.9" in suspicions.of_machine(2, 1, None, 1.9, None, None)[0]
+
+
+def test_work_on_a_gpu_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the clock starts and before it stops, for every block."""
+    events: list[str] = []
+    cuda = SimpleNamespace(
+        is_initialized=lambda: True,
+        synchronize=lambda: events.append("synchronize"),
+        get_device_name=lambda: "A GPU",
+    )
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    record = measure_any({"a": lambda: time.sleep(0.03)}, 0.3).records[0]
+    assert record.environment.gpu == "A GPU"
+    assert len(events) >= 2 * record.n

@@ -20,7 +20,7 @@ FORBIDDEN = {
     "zoo": ("graph", "counting", "engines", "measuring", "records", "report", "cli", "api"),
     "graph": ("zoo", "counting", "engines", "measuring", "records", "report", "cli", "api"),
     "counting": ("zoo", "engines", "measuring", "records", "report", "cli", "api"),
-    "engines": ("zoo", "counting", "measuring", "records", "report", "cli", "api"),
+    "engines": ("zoo", "counting", "measuring", "report", "cli", "api"),
     "measuring": ("zoo", "graph", "counting", "engines", "report", "cli", "api"),
     "records": ("nn", "zoo", "graph", "counting", "engines", "measuring", "report", "cli", "api"),
     "report": ("nn", "zoo", "graph", "counting", "engines", "measuring", "cli", "api"),

@@ -17,7 +17,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from flyweight.api import compile, cost, measure
+    from flyweight.api import compile, cost
+    from flyweight.measuring import measure
     from flyweight.zoo import create_model, list_models, model_info
     from flyweight.zoo.weights import load_pretrained, load_weights
 
@@ -28,7 +29,7 @@ _HOMES = {
     "list_models": "flyweight.zoo",
     "load_pretrained": "flyweight.zoo.weights",
     "load_weights": "flyweight.zoo.weights",
-    "measure": "flyweight.api",
+    "measure": "flyweight.measuring",
     "model_info": "flyweight.zoo",
 }
 

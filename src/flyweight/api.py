@@ -2,18 +2,17 @@
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from flyweight import measuring
 from flyweight.counting import Cost, count_model
 from flyweight.engines import Array, Options, Runner, engine_named
 from flyweight.errors import UsageError, first_line
-from flyweight.measuring import Measurements
 from flyweight.nn import label
 from flyweight.records import NetworkFacts
 from flyweight.zoo import create_model, list_models, model_info
@@ -106,47 +105,33 @@ def compile(
         raise UsageError(f"the example must be float32, not {array.dtype}")
     options = Options(threads=threads)
     prepare = engine_named(engine).load()
-    return prepare(as_model(model_or_name), np.ascontiguousarray(array), options)
-
-
-def measure(runners: Mapping[str, Callable[..., object]], budget_s: float = 10.0) -> Measurements:
-    """Time runners against each other in interleaved rounds (see `flyweight.measuring.measure`).
-
-    Records of the zoo's networks also hold what is known of them: multiply-adds, parameters,
-    published error.
-
-    Args:
-        runners: by name; what `flyweight.compile` gives, or functions of no argument.
-        budget_s: seconds for the whole run.
-
-    Raises:
-        UsageError: no runners, a budget that isn't positive, or a runner that fails.
-        MeasurementInterrupted: Ctrl-C after the first round; it holds what was measured.
-    """
-    facts = {
-        name: network_facts(runner.network, runner.example.shape)
-        for name, runner in runners.items()
-        if isinstance(runner, Runner) and runner.network in list_models()
-    }
-    return measuring.measure(runners, budget_s, facts)
+    model = as_model(model_or_name)
+    runner = prepare(model, np.ascontiguousarray(array), options)
+    return replace(runner, facts=network_facts(model, array.shape))
 
 
 def network_facts(
-    model_or_name: nn.Module | str, input_size: Sequence[int], name: str | None = None
-) -> NetworkFacts:
-    """What a record says of a network: counts for one image of this size, published error.
+    model: nn.Module, input_size: Sequence[int], name: str | None = None
+) -> NetworkFacts | None:
+    """What a record says of a network: counts for one image, and its published error.
+
+    An error is published for a network of the zoo as its paper has it; one that was created with
+    other classes, channels or widths has none. None where the network can't be counted.
 
     Args:
-        model_or_name: a module, a name of the zoo, or "package.module:factory".
+        model: any module.
         input_size: shape of the input, batch first; the counts are for a batch of 1.
         name: how to call it; its own name otherwise.
     """
-    counts = cost(model_or_name, (1, *input_size[1:]))
-    known = name or (model_or_name if isinstance(model_or_name, str) else label(model_or_name))
-    info = model_info(known) if known in list_models() else None
-    published = info.at(input_size[-1]) if info else None
+    try:
+        counts = count_model(model, (1, *input_size[1:]))
+    except UsageError:
+        return None
+    variant = label(model)
+    info = model_info(variant) if variant in list_models() else None
+    published = info.at(input_size[-1]) if info and _as_published(model, variant) else None
     return NetworkFacts(
-        name=known,
+        name=name or variant,
         family=info.family if info else None,
         madds=counts.madds,
         params=counts.params,
@@ -154,3 +139,14 @@ def network_facts(
         top1_error=published.top1_error if published else None,
         top1_source=published.source if published else None,
     )
+
+
+def _as_published(model: nn.Module, variant: str) -> bool:
+    """Whether the parameters are, by name and shape, those of the zoo's network."""
+    with torch.device("meta"):
+        original = create_model(variant)
+    shapes = [
+        {name: parameter.shape for name, parameter in network.named_parameters()}
+        for network in (model, original)
+    ]
+    return shapes[0] == shapes[1]

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from torch import nn
 
 from flyweight import compile, create_model, measure
 from flyweight.errors import UsageError
@@ -159,17 +160,26 @@ def test_environment_of_a_plain_function() -> None:
     assert (about.engine, about.threads, about.batch, about.input) == (None, None, None, None)
 
 
-def test_networks_of_the_zoo_bring_their_facts() -> None:
+def test_runners_bring_what_is_known_of_their_networks() -> None:
     example = np.zeros((1, 3, 224, 224), np.float32)
+    pooled = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.AdaptiveAvgPool2d(1))
     runners = {
         "known": compile("mobilenet_v1_x0_25", example, engine="eager"),
-        "own": busy(0.001),
+        "fewer classes": compile(
+            create_model("mobilenet_v1_x0_25", num_classes=10), example, engine="eager"
+        ),
+        "own": compile(pooled, example, engine="eager"),
+        "function": busy(0.001),
     }
-    known, own = measure(runners, 0.5).records
-    assert known.network is not None
-    assert (known.network.madds, known.network.params) == (41030272, 470072)
-    assert known.network.top1_error == 49.4
-    assert own.network is None
+    known, fewer, own, function = (record.network for record in measure(runners, 0.5).records)
+    assert known is not None
+    assert (known.madds, known.params, known.top1_error) == (41030272, 470072, 49.4)
+    assert fewer is not None
+    assert (fewer.madds, fewer.params) == (41030272 - 990 * 256, 470072 - 990 * 257)
+    assert (fewer.family, fewer.top1_error) == ("MobileNet V1", None)
+    assert own is not None
+    assert (own.name, own.family, own.madds) == ("Sequential", None, 222 * 222 * 3 * 4 * 9)
+    assert function is None
 
 
 STEADY = [1.0 + 0.001 * (i % 3) for i in range(60)]

@@ -64,7 +64,7 @@ def bench_command(
         count = len(prepared.runners)
         what = f"{count} runners, interleaved," if count > 1 else "1 runner"
         note(f"measuring {what} for {budget_s:g} s")
-        measurements, interrupted = measured(prepared, budget_s, keeper, bar)
+        measurements, interrupted = measured(prepared.runners, budget_s, keeper, bar)
     if json != STDOUT:
         _print(measurements)
     keeper.finish(measurements.records)

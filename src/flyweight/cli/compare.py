@@ -45,7 +45,7 @@ def compare_command(
         prepared = prepare(todo, threads, batch, bar)
         if prepared.failures:
             raise FlyweightError("; ".join(prepared.failures))
-        measurements, interrupted = measured(prepared, budget_s, keeper, bar)
+        measurements, interrupted = measured(prepared.runners, budget_s, keeper, bar)
     if json != STDOUT:
         _print(measurements, *(job.key for job in todo))
     keeper.finish(measurements.records)

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from flyweight.records import Record, write_records
 from flyweight.records.files import dumps
 
 if TYPE_CHECKING:
-    from flyweight.cli.preparing import Prepared
+    from flyweight.engines import Runner
 
 CHECKPOINT_S = 5.0
 STDOUT = "-"
@@ -67,7 +68,7 @@ class Keeper:
 
 
 def measured(
-    prepared: "Prepared", budget_s: float, keeper: Keeper, bar: Bar
+    runners: Mapping[str, "Runner"], budget_s: float, keeper: Keeper, bar: Bar
 ) -> tuple[Measurements, bool]:
     """Measure, keeping records on the way; whether it was interrupted.
 
@@ -80,6 +81,6 @@ def measured(
         keeper.checkpoint(progress)
 
     try:
-        return measure(prepared.runners, budget_s, prepared.networks, step), False
+        return measure(runners, budget_s, step), False
     except MeasurementInterrupted as interruption:
         return interruption.measurements, True

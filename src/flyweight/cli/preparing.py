@@ -1,7 +1,7 @@
 """From what was asked for to runners: shared by the commands that measure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -31,10 +31,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Runners by key, what is known of their networks, and what couldn't be prepared."""
+    """Runners by key, and what couldn't be prepared."""
 
     runners: dict[str, Runner]
-    networks: dict[str, NetworkFacts]
     failures: list[str]
 
 
@@ -70,7 +69,7 @@ def prepare(wanted: Sequence[Job], threads: int, batch: int, bar: Bar) -> Prepar
     models = {job.model: as_model(job.model) for job in wanted}
     runners: dict[str, Runner] = {}
     failures: list[str] = []
-    facts: dict[tuple[str, tuple[int, ...]], NetworkFacts] = {}
+    facts: dict[tuple[str, tuple[int, ...]], NetworkFacts | None] = {}
     outputs: dict[tuple[str, tuple[int, ...]], tuple[str, Array]] = {}
     for index, job in enumerate(wanted):
         bar.show(f"preparing {job.key}", index / len(wanted))
@@ -80,16 +79,15 @@ def prepare(wanted: Sequence[Job], threads: int, batch: int, bar: Bar) -> Prepar
         except CaptureError as error:
             failures.append(f"{job.key}: {error}")
             continue
-        runners[job.key] = runner
         case = (job.model, job.image)
         if case not in facts:
             facts[case] = network_facts(models[job.model], example.shape, job.model)
+        runners[job.key] = replace(runner, facts=facts[case])
         output = runner(example)
         if not isinstance(output, tuple):
             other, expected = outputs.setdefault(case, (job.key, output))
             _compare(job.key, output, other, expected)
-    networks = {job.key: facts[job.model, job.image] for job in wanted if job.key in runners}
-    return Prepared(runners, networks, failures)
+    return Prepared(runners, failures)
 
 
 def _compare(key: str, output: Array, other: str, expected: Array) -> None:

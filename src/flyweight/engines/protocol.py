@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from flyweight.errors import UsageError
+from flyweight.records import NetworkFacts
 
 Array: TypeAlias = NDArray[np.float32]
 
@@ -37,6 +38,7 @@ class Runner:
         layout: of the input, "NCHW".
         libraries: versions of the libraries that run it.
         call: takes an array of the example's shape and dtype, returns the output.
+        facts: what is known of the network without timing it, for its records.
     """
 
     engine: str
@@ -47,6 +49,7 @@ class Runner:
     layout: str
     libraries: Mapping[str, str]
     call: Callable[[Array], Array | tuple[Array, ...]] = field(repr=False)
+    facts: NetworkFacts | None = None
 
     def __call__(self, x: Array | Tensor) -> Array | tuple[Array, ...]:
         """Run the network; several outputs come as a tuple.

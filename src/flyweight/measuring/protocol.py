@@ -87,7 +87,6 @@ class Progress:
 def measure(
     runners: Mapping[str, Callable[..., object]],
     budget_s: float = 10.0,
-    networks: Mapping[str, NetworkFacts] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Measurements:
     """Time runners against each other, in interleaved rounds (A B C, B C A, ...).
@@ -101,7 +100,6 @@ def measure(
     Args:
         runners: by name; prepared networks (see `flyweight.compile`), or functions of no argument.
         budget_s: seconds for the whole run, warm-up included.
-        networks: what is known of the network behind a runner, for the records.
         progress: called between rounds.
 
     Raises:
@@ -112,7 +110,7 @@ def measure(
         raise UsageError("nothing to measure: give at least one runner")
     if not (math.isfinite(budget_s) and budget_s > 0):
         raise UsageError(f"the time budget must be more than 0 seconds, not {budget_s:g}")
-    run = _Run(runners, networks or {}, budget_s, progress)
+    run = _Run(runners, budget_s, progress)
     collecting = gc.isenabled()
     gc.collect()
     gc.disable()
@@ -176,13 +174,14 @@ class _Run:
     def __init__(
         self,
         runners: Mapping[str, Callable[..., object]],
-        networks: Mapping[str, NetworkFacts],
         budget_s: float,
         progress: Callable[[Progress], None] | None,
     ) -> None:
         self.id = uuid.uuid4().hex[:12]
         self.started = datetime.now(UTC).isoformat(timespec="seconds")
-        self.networks = networks
+        self.networks: dict[str, NetworkFacts | None] = {
+            name: getattr(runner, "facts", None) for name, runner in runners.items()
+        }
         self.budget_s = budget_s
         self.progress = progress
         self.order = np.random.default_rng(0)
@@ -268,7 +267,7 @@ class _Run:
                     started=self.started,
                     complete=complete,
                     warnings=tuple(doubts),
-                    network=self.networks.get(name),
+                    network=self.networks[name],
                 )
             )
         return Measurements(records)

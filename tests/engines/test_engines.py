@@ -179,6 +179,19 @@ def test_threads_are_honoured(engine: str) -> None:
     assert done.stdout.split() == ["1", "2"]
 
 
+def test_a_compiler_that_fails() -> None:
+    """The network is all right: that isn't wrong usage, and other engines may run it."""
+    from torch._inductor import config
+
+    class Unusual(nn.Module):  # nothing that an earlier run has compiled and cached
+        def forward(self, x: Tensor) -> Tensor:
+            return (x * 1.2345678).sin().sum((2, 3)) + 7.654321
+
+    with config.patch({"cpp.cxx": (None, "false"), "fx_graph_cache": False}):
+        with pytest.raises(CaptureError, match="Unusual can't be compiled"):
+            compile(Unusual(), image(1, 3, 9, 11), engine="compile")
+
+
 @pytest.mark.parametrize("threads", [0, -1])
 def test_threads_below_one(threads: int) -> None:
     with pytest.raises(UsageError, match=f"threads must be 1 or more, not {threads}"):

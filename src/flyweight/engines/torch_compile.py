@@ -30,8 +30,10 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
     # `forward`, and PyTorch stops compiling silently after a few variants of the same code.
     program = capture(frozen_copy(model), torch.from_numpy(example))
     compiled = torch.compile(program.module(), dynamic=False)
+    runner = torch_runner("compile", model, compiled, example, options.threads)
     with quiet(), torch_threads(options.threads), config.patch(freezing=True):
         try:
-            return torch_runner("compile", model, compiled, example, options.threads)
-        except torch._dynamo.exc.TorchDynamoException as error:
+            runner(example)  # the first call compiles
+        except Exception as error:
             raise CaptureError(f"{label(model)} can't be compiled: {first_line(error)}") from error
+    return runner

@@ -9,8 +9,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from flyweight.engines.protocol import Array, Options, Runner
-from flyweight.errors import UsageError, first_line
-from flyweight.graph import frozen_copy
+from flyweight.graph import check_runs, frozen_copy
 from flyweight.nn import label
 
 
@@ -37,22 +36,12 @@ def to_arrays(out: Any) -> Array | tuple[Array, ...]:
 def torch_runner(
     engine: str, model: nn.Module, module: Callable[..., Any], example: Array, threads: int
 ) -> Runner:
-    """A runner that calls a module under `threads` threads, run once to see that it works.
-
-    Raises:
-        UsageError: it doesn't run on this input.
-    """
+    """A runner that calls a module under `threads` threads."""
 
     def call(x: Array) -> Array | tuple[Array, ...]:
         with torch_threads(threads), torch.no_grad():
             return to_arrays(module(torch.from_numpy(x)))
 
-    try:
-        call(example)
-    except RuntimeError as error:
-        raise UsageError(
-            f"{label(model)} doesn't run on an input of {example.shape}: {first_line(error)}"
-        ) from error
     return Runner(
         engine=engine,
         network=label(model),
@@ -66,5 +55,11 @@ def torch_runner(
 
 
 def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
-    """A runner that calls a copy of the module (see `Prepare`)."""
-    return torch_runner("eager", model, frozen_copy(model), example, options.threads)
+    """A runner that calls a copy of the module (see `Prepare`).
+
+    Raises:
+        UsageError: the module doesn't run on this input.
+    """
+    own = frozen_copy(model)
+    check_runs(own, torch.from_numpy(example))
+    return torch_runner("eager", model, own, example, options.threads)

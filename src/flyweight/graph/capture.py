@@ -59,16 +59,22 @@ def capture(model: nn.Module, example: Tensor) -> ExportedProgram:
         try:
             return torch.export.export(model, (example,))
         except Exception as error:
-            _run(model, example)
+            check_runs(model, example)
             raise CaptureError(
                 f"{label(model)} can't be captured for an input of {tuple(example.shape)}:"
                 f" {first_line(error)}; engine 'eager' runs what can't be captured"
             ) from error
 
 
-def _run(model: nn.Module, example: Tensor) -> None:
+def check_runs(model: nn.Module, example: Tensor) -> None:
+    """Run the module once, without gradients.
+
+    Raises:
+        UsageError: it doesn't run on this input.
+    """
     try:
-        model(example)
+        with torch.no_grad():
+            model(example)
     except Exception as error:
         raise UsageError(
             f"{label(model)} doesn't run on an input of {tuple(example.shape)}: {first_line(error)}"

@@ -222,7 +222,7 @@ def test_what_cannot_be_captured() -> None:
 
 
 def test_an_engine_that_is_not_installed() -> None:
-    absent = Engine("absent", "flyweight.engines.absent", "no_such_package", "pip install it", "")
+    absent = Engine("absent", "flyweight.engines.absent", "no_such_package", "pip install it")
     with pytest.raises(FlyweightError, match="engine 'absent' is not installed: pip install it"):
         absent.load()
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
-from torch._ops import OpOverload
 from torch.utils._pytree import tree_leaves
 
 from flyweight.counting.formulas import count, is_view
@@ -177,8 +176,7 @@ def count_model(model: nn.Module, input_size: Sequence[int]) -> Cost:
     """
     if not input_size or any(size < 1 for size in input_size):
         raise UsageError(f"input size {tuple(input_size)}: every number must be 1 or more")
-    calls: list[tuple[str, OpOverload, tuple[Any, ...], Mapping[str, Any], Any]] = []
-    clone = trace(model, input_size, lambda *call: calls.append(call))
+    clone, calls = trace(model, input_size)
     unread = {storage(p): (name, p.numel()) for name, p in clone.named_parameters()}
     operations: list[Operation] = []
     uncounted: dict[str, int] = {}

@@ -18,16 +18,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from flyweight.errors import UsageError, first_line
 from flyweight.nn import label
 
-Seen = Callable[[str, OpOverload, tuple[Any, ...], Mapping[str, Any], Any], None]
-"""Called with the module's path, the operation, its arguments, and its result."""
+Call = tuple[str, OpOverload, tuple[Any, ...], Mapping[str, Any], Any]
+"""The path of the module that called, the operation, its arguments, and its result."""
 
 
 class _Watch(TorchDispatchMode):
-    """Reports every operation below Python, functional calls included."""
+    """Collects every operation below Python, functional calls included."""
 
-    def __init__(self, seen: Seen, where: list[str]) -> None:
+    def __init__(self, where: list[str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.seen = seen
+        self.calls: list[Call] = []
         self.where = where
 
     def __torch_dispatch__(
@@ -38,7 +38,7 @@ class _Watch(TorchDispatchMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         out = func(*args, **(kwargs or {}))
-        self.seen(self.where[-1], func, args, kwargs or {}, out)
+        self.calls.append((self.where[-1], func, args, kwargs or {}, out))
         return out
 
 
@@ -61,8 +61,8 @@ def _copies(model: nn.Module) -> Iterator[tuple[nn.Module, FakeTensorMode | None
             ) from error
 
 
-def trace(model: nn.Module, input_size: Sequence[int], seen: Seen) -> nn.Module:
-    """Run a copy of the network in evaluation mode and report each operation.
+def trace(model: nn.Module, input_size: Sequence[int]) -> tuple[nn.Module, list[Call]]:
+    """Run a copy of the network in evaluation mode and collect its operations.
 
     The network itself is not run and not changed: its weights, buffers, hooks, modes and gradients
     stay as they are.
@@ -70,20 +70,18 @@ def trace(model: nn.Module, input_size: Sequence[int], seen: Seen) -> nn.Module:
     Args:
         model: any module of one image batch.
         input_size: shape of the input, batch first.
-        seen: called for every operation, in order.
 
     Returns:
-        The copy that was run.
+        The copy that was run, and the operations in order.
 
     Raises:
         UsageError: the network can't be copied, or doesn't run on this input.
     """
-    calls: list[tuple[str, OpOverload, tuple[Any, ...], Mapping[str, Any], Any]] = []
     for clone, mode in _copies(model):
-        calls.clear()
         where = _follow(clone)
+        watch = _Watch(where)
         try:
-            _run(clone, mode, input_size, _Watch(lambda *call: calls.append(call), where))
+            _run(clone, mode, input_size, watch)
         except (DataDependentOutputException, DynamicOutputShapeException):
             continue
         except Exception as error:
@@ -92,9 +90,7 @@ def trace(model: nn.Module, input_size: Sequence[int], seen: Seen) -> nn.Module:
                 f"{label(model)} doesn't run on an input of {tuple(input_size)}{place}:"
                 f" {first_line(error)}"
             ) from error
-        for call in calls:
-            seen(*call)
-        return clone
+        return clone, watch.calls
     raise UsageError(f"{label(model)} can't be run to be counted")
 
 

@@ -18,14 +18,12 @@ class Engine:
         module: where its `prepare` is.
         needs: the package that must be importable.
         install: the command that installs it.
-        about: one line for help texts.
     """
 
     name: str
     module: str
     needs: str
     install: str
-    about: str
 
     @property
     def installed(self) -> bool:
@@ -46,21 +44,15 @@ class Engine:
 ENGINES = {
     engine.name: engine
     for engine in (
-        Engine(
-            "eager", "flyweight.engines.torch_eager", "torch",
-            "pip install torch", "PyTorch, one operation after another",
-        ),
-        Engine(
-            "compile", "flyweight.engines.torch_compile", "torch",
-            "pip install torch", "torch.compile with frozen weights (needs a C++ compiler)",
-        ),
+        Engine("eager", "flyweight.engines.torch_eager", "torch", "pip install torch"),
+        Engine("compile", "flyweight.engines.torch_compile", "torch", "pip install torch"),
         Engine(
             "onnxruntime", "flyweight.engines.onnx_runtime", "onnxruntime",
-            "pip install onnxruntime", "ONNX Runtime's CPU provider",
+            "pip install onnxruntime",
         ),
         Engine(
             "openvino", "flyweight.engines.open_vino", "openvino",
-            "pip install 'flyweight[openvino]'", "OpenVINO's CPU plugin in float32",
+            "pip install 'flyweight[openvino]'",
         ),
     )
 }  # fmt: skip

@@ -118,7 +118,7 @@ def measure(
         run.warm_up()
         run.rounds()
     except KeyboardInterrupt:
-        if not run.samples_of_last():
+        if not run.rounds_done():
             raise
         raise MeasurementInterrupted(run.measurements(complete=False)) from None
     finally:
@@ -199,7 +199,7 @@ class _Run:
     def elapsed(self) -> float:
         return time.perf_counter() - self.start
 
-    def samples_of_last(self) -> int:
+    def rounds_done(self) -> int:
         """Rounds that every runner has done."""
         return min(len(samples) for samples in self.samples.values())
 
@@ -221,7 +221,7 @@ class _Run:
         longest = 0.0
         while True:
             begin = self.elapsed()
-            done = self.samples_of_last()
+            done = self.rounds_done()
             if done >= MIN_ROUNDS and begin + longest > self.budget_s:
                 return
             # In a fixed order a runner would always inherit the caches and the clock of the same
@@ -238,7 +238,7 @@ class _Run:
             self.progress(
                 Progress(
                     phase,
-                    self.samples_of_last(),
+                    self.rounds_done(),
                     self.elapsed(),
                     self.budget_s,
                     lambda: self.measurements(complete=False),
@@ -247,7 +247,7 @@ class _Run:
 
     def measurements(self, complete: bool) -> Measurements:
         """Records of the rounds that every runner has done."""
-        rounds = self.samples_of_last()
+        rounds = self.rounds_done()
         if not rounds:
             return Measurements([])
         others, stolen = self._disturbance()

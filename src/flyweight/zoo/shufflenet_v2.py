@@ -48,7 +48,7 @@ class BasicUnit(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, channels, height, width) to the same shape."""
         if self.form == "paper":
-            # Not x[:, 0::2]: slices with a step cost OpenVINO half of the network's time.
+            # Not x[:, 0::2]: OpenVINO is slow at slices with a step.
             even, odd = x.unflatten(1, (x.shape[1] // 2, 2)).unbind(2)
             return torch.cat((even, self.main(odd)), 1)
         identity, rest = x.chunk(2, 1)

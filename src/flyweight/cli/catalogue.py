@@ -97,6 +97,8 @@ def info_command(
         [[stage.name, str(stage.channels), str(stage.stride)] for stage in stages],
     )
     print(f"\nOptions: {', '.join(info.accepts)}")
-    for text in dict.fromkeys([info.note, *(row.note for row in info.published)]):
+    for kind, text in (("From the paper", info.from_paper), ("Our reading", info.our_reading)):
         if text:
-            print(f"Note: {text}")
+            print(f"{kind}: {text}")
+    for text in dict.fromkeys(row.note for row in info.published if row.note):
+        print(f"Note: {text}")

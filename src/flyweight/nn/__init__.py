@@ -1,13 +1,25 @@
 """The few blocks that several families share."""
 
-from flyweight.nn.blocks import ConvNormAct, SamePadConv2d, classifier_head, pooled_stem
-from flyweight.nn.network import Network, Stage, label
+from flyweight.nn.blocks import (
+    ConvAct,
+    ConvNormAct,
+    NormActConv,
+    SamePadConv2d,
+    SqueezeExcite,
+    classifier_head,
+    pooled_stem,
+)
+from flyweight.nn.network import ConvClassified, Network, Stage, label
 from flyweight.nn.shuffle import channel_shuffle
 
 __all__ = [
+    "ConvAct",
+    "ConvClassified",
     "ConvNormAct",
     "Network",
+    "NormActConv",
     "SamePadConv2d",
+    "SqueezeExcite",
     "Stage",
     "channel_shuffle",
     "classifier_head",

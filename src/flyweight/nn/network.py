@@ -21,13 +21,16 @@ class Stage:
 
 
 class Network(nn.Module):
-    """Stages one after another, global average pooling, and a linear classifier.
+    """Stages one after another, average pooling, hidden layers if any, and a linear classifier.
 
     Args:
         stages: (what it puts out, the module) in order; the last one's channels are pooled.
-        num_classes: outputs of the classifier; 0 leaves the pooled features.
-        dropout: probability of dropping a pooled feature in training.
+        num_classes: outputs of the classifier; 0 leaves the features before it.
+        dropout: probability of dropping a feature in training, before each linear layer.
         classifier_bias: whether the classifier has one.
+        pooled: side of the pooled map in pixels; 1 pools globally.
+        hidden: outputs of linear layers with ReLU between pooling and classifier (AlexNet, VGG).
+        min_size: side of the smallest input, in pixels.
     """
 
     def __init__(
@@ -36,17 +39,30 @@ class Network(nn.Module):
         num_classes: int,
         dropout: float = 0.0,
         classifier_bias: bool = True,
+        pooled: int = 1,
+        hidden: Sequence[int] = (),
+        min_size: int = 32,
     ) -> None:
         super().__init__()
         self.stage_info = tuple(info for info, _ in stages)
         self.stages = nn.ModuleDict({info.name: module for info, module in stages})
-        self.num_features = self.stage_info[-1].channels
-        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.pool = nn.AdaptiveAvgPool2d(pooled)
+        features = self.stage_info[-1].channels * pooled * pooled
+        layers: list[nn.Module] = []
+        for width in hidden:
+            layers += [nn.Dropout(dropout), nn.Linear(features, width), nn.ReLU(inplace=True)]
+            features = width
+        self.hidden = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)
+        self.num_features = features
         self.classifier_bias = classifier_bias
-        self.classifier = classifier_head(self.num_features, num_classes, classifier_bias)
+        self.classifier = self._fresh_classifier(num_classes)
+        self.min_size = min_size
         self.variant = ""
         self.options: Mapping[str, object] = {}
+
+    def _fresh_classifier(self, num_classes: int) -> nn.Module:
+        return classifier_head(self.num_features, num_classes, self.classifier_bias)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Map images (batch, channels, height, width) to the last stage's feature map."""
@@ -55,8 +71,8 @@ class Network(nn.Module):
         return x
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Map the last feature map to scores (batch, classes), or to pooled features."""
-        x = torch.flatten(self.pool(x), 1)
+        """Map the last feature map to scores (batch, classes), or to (batch, num_features)."""
+        x = self.hidden(torch.flatten(self.pool(x), 1))
         return x if pre_logits else self.classifier(self.dropout(x))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -100,8 +116,41 @@ class Network(nn.Module):
     def reset_classifier(self, num_classes: int) -> None:
         """Replace the classifier by a fresh one, or by an identity for `num_classes` 0."""
         parameter = next(self.parameters())
-        head = classifier_head(self.num_features, num_classes, self.classifier_bias)
-        self.classifier = head.to(parameter.device, parameter.dtype)
+        self.classifier = self._fresh_classifier(num_classes).to(parameter.device, parameter.dtype)
+
+
+class ConvClassified(Network):
+    """A network whose classifier is a 1x1 convolution, averaged over the map (SqueezeNet).
+
+    Args:
+        stages: as for `Network`.
+        num_classes: likewise.
+        dropout: probability of dropping a value of the last feature map in training.
+        rectified: whether a ReLU follows the classifier, before the average.
+        min_size: as for `Network`.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[tuple[Stage, nn.Module]],
+        num_classes: int,
+        dropout: float = 0.0,
+        rectified: bool = False,
+        min_size: int = 32,
+    ) -> None:
+        super().__init__(stages, num_classes, dropout, min_size=min_size)
+        self.rectified = rectified
+
+    def _fresh_classifier(self, num_classes: int) -> nn.Module:
+        return nn.Conv2d(self.num_features, num_classes, 1) if num_classes else nn.Identity()
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Map the last feature map to scores (batch, classes), or to (batch, num_features)."""
+        if not pre_logits:
+            x = self.classifier(self.dropout(x))
+            if self.rectified and isinstance(self.classifier, nn.Conv2d):
+                x = x.relu()
+        return torch.flatten(self.pool(x), 1)
 
 
 def label(model: nn.Module) -> str:

@@ -29,8 +29,9 @@ def _row(size: str, width: float, *published: Published) -> Variant:
         f"mobilenet_v1_x{size}",
         {"width": width},
         published,
-        "Table 1, all channels times the width multiplier. The last depthwise convolution has"
-        " stride 1: the table prints 2, which its own output size contradicts.",
+        "Table 1, all channels times the width multiplier.",
+        "The last depthwise convolution has stride 1: the table prints 2, which its own output"
+        " size contradicts.",
     )
 
 

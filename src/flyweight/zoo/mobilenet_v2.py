@@ -76,9 +76,9 @@ def _row(size: str, width: float, *published: Published) -> Variant:
         f"mobilenet_v2_x{size}",
         {"width": width},
         published,
-        "Table 2. Channels are rounded to multiples of 8 as in TensorFlow's code; the last"
-        " convolution widens above 1.0 and stays 1280 below. The text counts 19 blocks, its table"
-        " lists 17.",
+        "Table 2 and Figure 3 (b).",
+        "Channels are rounded to multiples of 8 as in TensorFlow's code; the last convolution"
+        " widens above 1.0 and stays 1280 below. The text counts 19 blocks, its table lists 17.",
     )
 
 

@@ -18,6 +18,8 @@ class Published:
     """Millions of parameters."""
     top1_error: float | None = None
     """ImageNet validation, single centre crop, per cent."""
+    top5_error: float | None = None
+    """Likewise, within the first five."""
     gpu_batches_per_s: float | None = None
     """GTX 1080 Ti, batches of 8 per second (ShuffleNet V2, Table 8)."""
     arm_images_per_s: float | None = None
@@ -36,13 +38,15 @@ class Variant:
         name: what `create_model` knows it by.
         options: the arguments of the family's function that make this row.
         published: what sources print about it, the most often cited first.
-        note: which part is the paper's and which is our reading.
+        from_paper: which part is as the paper (or its authors' code) has it, and where.
+        our_reading: what the paper leaves open or contradicts, and how it is read here.
     """
 
     name: str
     options: Mapping[str, object]
     published: tuple[Published, ...] = field(default=())
-    note: str = ""
+    from_paper: str = ""
+    our_reading: str = ""
 
     @property
     def resolution(self) -> int:
@@ -65,5 +69,13 @@ def table8(
 ) -> Published:
     """A row of ShuffleNet V2's Table 8, in the order of its columns."""
     return Published(
-        V2_TABLE_8, resolution, mflops, params_m, top1_error, gpu, arm, level=level, note=note
+        V2_TABLE_8,
+        resolution,
+        mflops,
+        params_m,
+        top1_error,
+        gpu_batches_per_s=gpu,
+        arm_images_per_s=arm,
+        level=level,
+        note=note,
     )

@@ -47,7 +47,8 @@ class ModelInfo:
     accepts: tuple[str, ...]
     """The options that `create_model` takes for it."""
     published: tuple[Published, ...]
-    note: str
+    from_paper: str
+    our_reading: str
 
     def at(self, resolution: int) -> Published | None:
         """What is published for an input of this size: the first source with an error, or any."""
@@ -143,7 +144,8 @@ def model_info(name: str) -> ModelInfo:
         options=dict(variant.options),
         accepts=family.options,
         published=variant.published,
-        note=variant.note,
+        from_paper=variant.from_paper,
+        our_reading=variant.our_reading,
     )
 
 

@@ -57,10 +57,11 @@ def _row(size: str, groups: int, stem: int, width: int, *published: Published) -
         f"shufflenet_v1_x{size}_g{groups}",
         {"stem": stem, "width": width, "groups": groups},
         published,
-        "Table 1. A quarter of a unit's output is its bottleneck, and the first pointwise"
-        " convolution of stage 2 is not grouped, as the text says. The paper scales all channels by"
-        " s; the first layer's (12 at 0.5x, 24 at 1.5x, 48 at 2x) are the authors' code's, which"
-        " gives the printed multiply-adds. As there, the classifier has no bias.",
+        "Table 1 and Figure 2; a quarter of a unit's output is its bottleneck, and the first"
+        " pointwise convolution of stage 2 is not grouped, as the text says. From the authors'"
+        " code: no bias in the classifier.",
+        "The paper scales all channels by s; the first layer's (12 at 0.5x, 24 at 1.5x, 48 at 2x)"
+        " are the authors' code's, which gives the printed multiply-adds.",
     )
 
 

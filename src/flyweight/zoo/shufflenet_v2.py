@@ -76,19 +76,27 @@ class DownUnit(nn.Module):
         return out if self.form == "paper" else channel_shuffle(out, 2)
 
 
+_SOURCES = {
+    "paper": (
+        "Table 5 and Figure 3 (c), (d); from the authors' code: no bias in the classifier.",
+        "Figure 3 doesn't say how a stride-2 unit divides its output between the branches; as in"
+        " the authors' code the projection keeps the input's channels, which gives the printed"
+        " multiply-adds (rounded up).",
+    ),
+    "halved": (
+        "Table 5 and Figure 3 (c), (d).",
+        "Both branches of a stride-2 unit give half of the output: not the paper's multiply-adds"
+        " from 1x up, but the form of most public weights.",
+    ),
+}
+
+
 def _row(
     size: str, widths: tuple[int, ...], *published: Published, form: Form = "paper"
 ) -> Variant:
     name = f"shufflenet_v2_x{size}" + ("" if form == "paper" else f"_{form}")
-    note = {
-        "paper": "Table 5. Figure 3 doesn't say how a stride-2 unit divides its output between the"
-        " branches; as in the authors' code the projection keeps the input's channels, which gives"
-        " the printed multiply-adds (rounded up). As there, the classifier has no bias.",
-        "halved": "Both branches of a stride-2 unit give half of the output: not the paper's"
-        " multiply-adds from 1x up, but the form of most public weights.",
-    }[form]
     options = {"widths": widths, "form": form, "classifier_bias": form != "paper"}
-    return Variant(name, options, published, note)
+    return Variant(name, options, published, *_SOURCES[form])
 
 
 _WIDTHS = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import cast
 
 import torch
@@ -148,7 +149,9 @@ def _unused(file: Recognised, used: Sources) -> tuple[str, ...]:
     return tuple(
         file.in_file(name)
         for name in file.tensors
-        if name not in names and not name.endswith(_COUNTER)
+        if name not in names
+        and not name.endswith(_COUNTER)
+        and not any(fnmatchcase(name, pattern) for pattern in file.layout.ignored)
     )
 
 

@@ -53,6 +53,8 @@ class Layout:
         sized: (pattern of a variant's name, preprocessing) where it differs from the rest.
         rename: a name in the file to the name that `sources` uses.
         sized_by_name: whether the input size is part of the file's name, as in "_160_quant".
+        ignored: patterns of names that files may hold and evaluation has no use for, such as
+            those of classifiers that only training uses.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Layout:
     sized: tuple[tuple[str, Preprocessing], ...] = field(default=())
     rename: Callable[[str], str] = _same_key
     sized_by_name: bool = False
+    ignored: tuple[str, ...] = ()
 
     def preprocessing_of(self, variant: str) -> Preprocessing:
         """What the weights of this variant were trained with."""
@@ -88,6 +91,15 @@ def torch_notation(units: Iterable[Unit], classifier: str = "", bias: bool = Tru
     for leaf in ("weight", "bias")[: (1 + bias) if classifier else 0]:
         sources[f"classifier.{leaf}"] = Source((f"{classifier}.{leaf}",), as_it_is)
     return sources
+
+
+def plain_notation(names: Mapping[str, str]) -> Sources:
+    """Layers with a weight and a bias, as `torch.nn` has them: our name to theirs."""
+    return {
+        f"{ours}.{leaf}": Source((f"{theirs}.{leaf}",), as_it_is)
+        for ours, theirs in names.items()
+        for leaf in ("weight", "bias")
+    }
 
 
 _KERAS_NORM = {

@@ -1,22 +1,29 @@
 # make demo     measure the smallest networks here and draw the report (report.html, report.png)
 # make test     the tests, without the slow ones;  make test-all  with them
+# make test-exhaustive  what test-all checks on a network of each form, on every network: an hour
 # make lint     ruff and mypy
 # make docs     README and docs from the committed records
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check install -q -c constraints.txt
 
-.PHONY: demo test test-all lint docs clean
+# A process a core, up to four.
+PARALLEL := -n auto --maxprocesses 4 --dist worksteal
+
+.PHONY: demo test test-all test-exhaustive lint docs clean
 
 demo: .venv/user
 	$(BIN)/flyweight bench --level 40 --level 140 --engine eager --engine onnxruntime \
 	  --threads 1 --batch 1 --budget 60s --json records.jsonl --html report.html --png report.png
 
 test: .venv/dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not exhaustive"
 
 test-all: .venv/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL) -m "not exhaustive"
+
+test-exhaustive: .venv/dev
+	$(BIN)/python -m pytest $(PARALLEL) -m exhaustive
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
-"""Write the generated parts of README and docs from the committed records.
+"""Write the generated parts of README and docs from the committed records and from the zoo.
 
 .venv/bin/python docs/generate.py          rewrite them
-.venv/bin/python docs/generate.py --check  fail if they differ from what the records give
+.venv/bin/python docs/generate.py --check  fail if they are not as they would be written now
 """
 
 import re
@@ -13,6 +13,9 @@ from flyweight.records import Record, read_records
 from flyweight.report import summary, write_png
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
+import networks  # noqa: E402
+
 RECORDS = ROOT / "results" / "intel-xeon-processor-2-cores" / "table8.jsonl"
 PICTURE = ROOT / "docs" / "images" / "table8.png"
 ENGINES = ("eager", "compile", "openvino", "onnxruntime")
@@ -91,23 +94,31 @@ def generated(text: str, records: Sequence[Record]) -> str:
     return re.sub(r"(<!-- generated: (\w+) -->)\n.*?(<!-- end -->)", part, text, flags=re.DOTALL)
 
 
+def readme() -> str:
+    """README with what the records give."""
+    return generated((ROOT / "README.md").read_text(encoding="utf-8"), read_records(RECORDS))
+
+
+PAGES: dict[str, Callable[[], str]] = {"README.md": readme, "docs/networks.md": networks.page}
+
+
+def stale(page: str) -> bool:
+    """Whether a page says something else than it would if it were written now."""
+    path = ROOT / page
+    return not path.exists() or path.read_text(encoding="utf-8") != PAGES[page]()
+
+
 def main(check: bool) -> int:
     """Rewrite the pages, or say which are stale."""
-    records = read_records(RECORDS)
-    stale = []
-    for page in (ROOT / "README.md",):
-        before = page.read_text(encoding="utf-8")
-        after = generated(before, records)
-        if after != before:
-            stale.append(page.name)
-        if not check:
-            page.write_text(after, encoding="utf-8")
-    if not check:
-        PICTURE.parent.mkdir(exist_ok=True)
-        write_png(on(SHOWN, records), PICTURE)
-    elif stale:
-        print(f"not what the records give: {', '.join(stale)}; run 'make docs'", file=sys.stderr)
-        return 1
+    if check:
+        old = [page for page in PAGES if stale(page)]
+        if old:
+            print(f"not as generated: {', '.join(old)}; run 'make docs'", file=sys.stderr)
+        return 1 if old else 0
+    for page, write in PAGES.items():
+        (ROOT / page).write_text(write(), encoding="utf-8")
+    PICTURE.parent.mkdir(exist_ok=True)
+    write_png(on(SHOWN, read_records(RECORDS)), PICTURE)
     return 0
 
 

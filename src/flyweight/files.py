@@ -1,6 +1,7 @@
 """Files written whole or not at all."""
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -58,3 +59,9 @@ def check_writable(path: Path) -> None:
         raise FlyweightError(f"can't write {path}: {error.strerror or error}") from None
     os.close(handle)
     os.unlink(temporary)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

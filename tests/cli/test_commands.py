@@ -74,7 +74,7 @@ WRONG = {
         "unknown model 'shufflenet_v2_x3_0'; did you mean shufflenet_v2_x2_0?",
     ),
     "unknown network to info": (["info", "mobilnet_v1_x1_0"], 2, "did you mean mobilenet_v1_x1_0"),
-    "pattern without match": (["bench", "resnet*"], 2, "no network matches 'resnet*'"),
+    "pattern without match": (["bench", "renset*"], 2, "no network matches 'renset*'"),
     "nothing to bench": (["bench"], 2, "name networks, or give --level 40"),
     "unknown level": (["bench", "--level", "41"], 2, "no level 41"),
     "unknown engine": (
@@ -194,10 +194,11 @@ def test_list_info_cost(
     listed = said("list", "shufflenet_v1*")
     assert "shufflenet_v1_x2_0_g3" in listed
     assert "mobilenet" not in listed
-    assert json.loads(said("list", "--json"))[0]["name"] == "mobilenet_v1_x0_25"
+    names = [row["name"] for row in json.loads(said("list", "mobilenet*", "--json"))]
+    assert names[0] == "mobilenet_v1_x0_25"
     info = json.loads(said("info", "mobilenet_v2_x0_75", "--json"))
     assert info["counted"]["192"]["madds"] == 153941888
-    assert info["published"][0]["top1_error"] == 32.1
+    assert info["min_size"] == 32
     assert "its own channels give 134.3 M" in said("info", "shufflenet_v1_x1_0_g4")
     counted = json.loads(said("cost", "mine:small", "--input", "1,3,10,10", "--json"))
     assert counted["madds"] == 8 * 8 * 3 * 4 * 9

@@ -84,16 +84,16 @@ def zoo_records(
     records = []
     for name in list_models(pattern):
         info = model_info(name)
-        if not info.published or info.family not in FAMILIES:
+        known = next((row for row in info.published if row.mflops), None)
+        if known is None or info.family not in FAMILIES:
             continue
-        known = info.published[0]
         side = known.resolution
         network = NetworkFacts(
             name=name,
             family=info.family,
-            madds=int(known.mflops * 1e6),
+            madds=int((known.mflops or 0) * 1e6),
             params=int((known.params_m or 2) * 1e6),
-            memory_access=int(known.mflops * 4e4),
+            memory_access=int((known.mflops or 0) * 4e4),
             top1_error=known.top1_error,
             top1_source=known.source if known.top1_error else None,
         )

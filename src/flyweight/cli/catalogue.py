@@ -51,36 +51,36 @@ def info_command(
     """
     import torch
 
-    from flyweight.api import cost
+    from flyweight.catalogue import beside
     from flyweight.zoo import create_model, model_info
 
     info = model_info(name)
     with torch.device("meta"):
-        stages = create_model(name).stage_info
-    sizes = dict.fromkeys([row.resolution for row in info.published] or [info.resolution])
-    counts = {size: cost(name, (1, 3, size, size)) for size in sizes}
+        network = create_model(name)
+    lines = beside(name)
+    counted = {line.published.resolution: line.counted for line in lines}
     if json:
-        counted = {
-            size: {"madds": c.madds, "params": c.params, "memory_access": c.memory_access}
-            for size, c in counts.items()
-        }
         as_json(
             {
                 **dataclasses.asdict(info),
-                "stages": [dataclasses.asdict(stage) for stage in stages],
-                "counted": counted,
+                "min_size": network.min_size,
+                "stages": [dataclasses.asdict(stage) for stage in network.stage_info],
+                "counted": {size: dataclasses.asdict(counts) for size, counts in counted.items()},
             }
         )
         return
     print(f"{info.name}: {info.family}\n{info.paper}\n")
     table(
-        ["published by", "input", "FLOPs (M madds)", "params (M)", "top-1 error (%)",
-         "GPU batches/s", "ARM images/s"],
+        ["published by", "input", "FLOPs (M madds)", "counted", "difference", "params (M)",
+         "counted", "top-1 error (%)", "GPU batches/s", "ARM images/s"],
         [
-            [row.source, str(row.resolution), optional(row.mflops), optional(row.params_m),
-             one_decimal(row.top1_error), optional(row.gpu_batches_per_s),
-             optional(row.arm_images_per_s)]
-            for row in info.published
+            [line.published.source, str(line.published.resolution),
+             optional(line.published.mflops), millions(line.counted.madds),
+             "" if line.madds_off is None else f"{line.madds_off:+.1%}",
+             optional(line.published.params_m), f"{line.counted.params / 1e6:.3f}",
+             one_decimal(line.published.top1_error), optional(line.published.gpu_batches_per_s),
+             optional(line.published.arm_images_per_s)]
+            for line in lines
         ],
     )  # fmt: skip
     print()
@@ -88,15 +88,16 @@ def info_command(
         ["counted here", "FLOPs (M madds)", "params (M)", "memory access (M elements)"],
         [
             [f"{size} x {size}", millions(c.madds), millions(c.params), millions(c.memory_access)]
-            for size, c in counts.items()
+            for size, c in counted.items()
         ],
     )
     print()
     table(
         ["stage", "channels", "stride"],
-        [[stage.name, str(stage.channels), str(stage.stride)] for stage in stages],
+        [[stage.name, str(stage.channels), str(stage.stride)] for stage in network.stage_info],
     )
-    print(f"\nOptions: {', '.join(info.accepts)}")
+    print(f"\nSmallest input: {network.min_size} x {network.min_size}")
+    print(f"Options: {', '.join(info.accepts)}")
     for kind, text in (("From the paper", info.from_paper), ("Our reading", info.our_reading)):
         if text:
             print(f"{kind}: {text}")

@@ -42,23 +42,34 @@ class _Watch(TorchDispatchMode):
         return out
 
 
-def _copies(model: nn.Module) -> Iterator[tuple[nn.Module, FakeTensorMode | None]]:
-    """First a copy without data, which costs no memory; then a real one.
+_Errors = tuple[type[Exception], ...]
 
-    The second is for networks that look at their data (`.item()`, shapes that depend on values).
+
+def _copies(model: nn.Module) -> Iterator[tuple[nn.Module, FakeTensorMode | None, _Errors]]:
+    """Copies to run until one succeeds, each with the errors after which the next one is tried.
+
+    A network that has no data is copied as it is, which is fastest; its errors say little, though.
+    Others get a copy without data, which costs no memory, and then a real one, for networks that
+    look at their data (`.item()`, shapes that depend on values).
     """
+    tensors = [*model.parameters(), *model.buffers()]
     fake = FakeTensorMode(allow_non_fake_inputs=True)
-    memo: dict[int, Any] = {}
-    for tensor in [*model.parameters(), *model.buffers()]:
-        memo[id(tensor)] = fake.from_tensor(tensor, static_shapes=True)
-    for mode, seeds in ((fake, memo), (None, {})):
-        try:
-            yield copy.deepcopy(model, seeds), mode
-        except (TypeError, RuntimeError, AttributeError) as error:
-            raise UsageError(
-                f"{label(model)} can't be copied, so it can't be counted without touching"
-                f" it: {first_line(error)}"
-            ) from error
+    data = (DataDependentOutputException, DynamicOutputShapeException)
+    if tensors and all(tensor.is_meta for tensor in tensors):
+        yield _copy(model, {}), None, (Exception,)
+    memo = {id(tensor): fake.from_tensor(tensor, static_shapes=True) for tensor in tensors}
+    yield _copy(model, memo), fake, data
+    yield _copy(model, {}), None, ()
+
+
+def _copy(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    try:
+        return copy.deepcopy(model, memo)
+    except (TypeError, RuntimeError, AttributeError) as error:
+        raise UsageError(
+            f"{label(model)} can't be copied, so it can't be counted without touching"
+            f" it: {first_line(error)}"
+        ) from error
 
 
 def trace(model: nn.Module, input_size: Sequence[int]) -> tuple[nn.Module, list[Call]]:
@@ -77,12 +88,12 @@ def trace(model: nn.Module, input_size: Sequence[int]) -> tuple[nn.Module, list[
     Raises:
         UsageError: the network can't be copied, or doesn't run on this input.
     """
-    for clone, mode in _copies(model):
+    for clone, mode, tolerated in _copies(model):
         where = _follow(clone)
         watch = _Watch(where)
         try:
             _run(clone, mode, input_size, watch)
-        except (DataDependentOutputException, DynamicOutputShapeException):
+        except tolerated:
             continue
         except Exception as error:
             place = f" (in {where[-1]})" if where[-1] else ""

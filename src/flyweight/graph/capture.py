@@ -44,20 +44,26 @@ def frozen_copy(model: nn.Module) -> nn.Module:
         raise CaptureError(f"{label(model)} can't be copied: {first_line(error)}") from error
 
 
-def capture(model: nn.Module, example: Tensor) -> ExportedProgram:
+def capture(model: nn.Module, example: Tensor, dynamic_batch: bool = False) -> ExportedProgram:
     """The module's graph for inputs of the example's shape, with shapes attached.
 
     Args:
         model: in evaluation mode; it is not changed.
         example: (batch, channels, height, width).
+        dynamic_batch: leave the number of images open; the rest of the shape is the example's.
 
     Raises:
         UsageError: the module doesn't run on this input.
         CaptureError: its Python can't be followed (control flow that depends on data).
     """
+    shapes = None
+    if dynamic_batch:
+        # PyTorch takes a batch of one for a constant.
+        example = torch.cat([example, example]) if len(example) == 1 else example
+        shapes = ({0: torch.export.Dim("batch", min=1)},)
     with quiet(), torch.no_grad():
         try:
-            return torch.export.export(model, (example,))
+            return torch.export.export(model, (example,), dynamic_shapes=shapes)
         except Exception as error:
             check_runs(model, example)
             raise CaptureError(

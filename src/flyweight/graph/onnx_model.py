@@ -8,13 +8,18 @@ from flyweight.graph.capture import capture, quiet
 from flyweight.nn import label
 
 
-def to_onnx(model: nn.Module, example: Tensor) -> bytes:
+def to_onnx(model: nn.Module, example: Tensor, dynamic_batch: bool = False) -> bytes:
     """The module as a serialised ONNX model for inputs of the example's shape.
+
+    Args:
+        model: in evaluation mode; it is not changed.
+        example: (batch, channels, height, width).
+        dynamic_batch: leave the number of images open.
 
     Raises:
         CaptureError: the module can't be captured, or an operation has no ONNX counterpart.
     """
-    program = capture(model, example)
+    program = capture(model, example, dynamic_batch)
     with quiet():
         try:
             exported = torch.onnx.export(program, dynamo=True, verbose=False)

@@ -9,6 +9,7 @@ from flyweight.nn.blocks import (
     classifier_head,
     pooled_stem,
 )
+from flyweight.nn.local_norm import LocalResponseNorm
 from flyweight.nn.network import ConvClassified, Network, Stage, label
 from flyweight.nn.shuffle import channel_shuffle
 
@@ -16,6 +17,7 @@ __all__ = [
     "ConvAct",
     "ConvClassified",
     "ConvNormAct",
+    "LocalResponseNorm",
     "Network",
     "NormActConv",
     "SamePadConv2d",

@@ -26,7 +26,8 @@ class Network(nn.Module):
     Args:
         stages: (what it puts out, the module) in order; the last one's channels are pooled.
         num_classes: outputs of the classifier; 0 leaves the features before it.
-        dropout: probability of dropping a feature in training, before each linear layer.
+        dropout: probability of dropping a feature in training, after each hidden layer and before
+            the classifier.
         classifier_bias: whether the classifier has one.
         pooled: side of the pooled map in pixels; 1 pools globally.
         hidden: outputs of linear layers with ReLU between pooling and classifier (AlexNet, VGG).
@@ -50,7 +51,9 @@ class Network(nn.Module):
         features = self.stage_info[-1].channels * pooled * pooled
         layers: list[nn.Module] = []
         for width in hidden:
-            layers += [nn.Dropout(dropout), nn.Linear(features, width), nn.ReLU(inplace=True)]
+            # The classifier's own dropout follows the last one.
+            layers += [nn.Dropout(dropout)] if layers else []
+            layers += [nn.Linear(features, width), nn.ReLU(inplace=True)]
             features = width
         self.hidden = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)

@@ -73,6 +73,8 @@ class Preprocessing:
 
     def at(self, size: int) -> "Preprocessing":
         """The same for another input size: the shorter side becomes `size` / 0.875, rounded."""
+        if size == self.crop:
+            return self
         return replace(self, crop=size, resize=round(size / 0.875))
 
 

@@ -13,3 +13,10 @@ def class_names() -> tuple[str, ...]:
     """
     text = files("flyweight.zoo").joinpath("imagenet_classes.txt").read_text(encoding="utf-8")
     return tuple(text.splitlines())
+
+
+@functools.cache
+def class_synsets() -> tuple[str, ...]:
+    """WordNet's ids of ImageNet's 1000 classes ("n01440764"), in the order of the outputs."""
+    text = files("flyweight.zoo").joinpath("imagenet_synsets.txt").read_text(encoding="utf-8")
+    return tuple(text.splitlines())

@@ -39,6 +39,10 @@ def _same_key(key: str) -> str:
     return key
 
 
+def _any(tensors: Mapping[str, Tensor]) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Layout:
     """A way to write down the weights of a family.
@@ -55,6 +59,8 @@ class Layout:
         sized_by_name: whether the input size is part of the file's name, as in "_160_quant".
         ignored: patterns of names that files may hold and evaluation has no use for, such as
             those of classifiers that only training uses.
+        matches: whether a file's tensors can be of this layout, where another one has the same
+            names for a different network.
     """
 
     name: str
@@ -67,6 +73,7 @@ class Layout:
     rename: Callable[[str], str] = _same_key
     sized_by_name: bool = False
     ignored: tuple[str, ...] = ()
+    matches: Callable[[Mapping[str, Tensor]], bool] = _any
 
     def preprocessing_of(self, variant: str) -> Preprocessing:
         """What the weights of this variant were trained with."""

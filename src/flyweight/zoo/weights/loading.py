@@ -12,6 +12,7 @@ from flyweight.zoo.preprocessing import Preprocessing
 from flyweight.zoo.registry import create_model, model_info
 from flyweight.zoo.weights.fitting import Fitted, converted_shapes, fit
 from flyweight.zoo.weights.own import Saved, read_saved
+from flyweight.zoo.weights.public import weights_in
 from flyweight.zoo.weights.reading import read_tensors
 from flyweight.zoo.weights.recognising import Recognised, recognise
 from flyweight.zoo.weights.variants import image_channels, outline
@@ -30,12 +31,14 @@ class Loaded:
             own that wasn't written by `save_weights`.
         fresh: the network's own keys that the file had nothing for, and that stayed as they were.
         unused: names in the file that the network has no use for.
+        public: the published checkpoint that the file is, where it is one known here.
     """
 
     layout: str
     preprocessing: Preprocessing
     fresh: tuple[str, ...]
     unused: tuple[str, ...]
+    public: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def load_weights(model: nn.Module, file: str | Path, partial: bool = False) -> L
     Args:
         model: made by `create_model` in the form that the weights need (an error says which), or
             any module whose own state the file holds.
-        file: safetensors, or a PyTorch checkpoint that holds only tensors.
+        file: safetensors, a PyTorch checkpoint that holds only tensors, or a .caffemodel.
         partial: load what has a counterpart; the network keeps its own values elsewhere, as it
             does its classifier where that is for another number of classes.
 
@@ -122,4 +125,8 @@ def _loaded(file: Recognised, fitted: Fitted, variant: str) -> Loaded:
     size = _SIZE.search(file.path.name)
     if size and file.layout.sized_by_name:
         preprocessing = preprocessing.at(int(size[1]))
-    return Loaded(file.layout.name, preprocessing, fitted.fresh, fitted.unused)
+    public = weights_in(file.path)
+    if public and public.preprocessing:
+        preprocessing = public.preprocessing
+    name = public.name if public else ""
+    return Loaded(file.layout.name, preprocessing, fitted.fresh, fitted.unused, name)

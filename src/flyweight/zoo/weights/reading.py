@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from flyweight.errors import WeightsError, first_line
+from flyweight.zoo.weights import caffemodel
 
 # What training scripts call the weights inside a checkpoint, and what wrappers put before names.
 _NESTED = ("state_dict", "model_state_dict", "model")
@@ -21,10 +22,11 @@ _UNREADABLE = "damaged, cut short, or not what it seems: unreadable"
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read the tensors of a safetensors file, or of a PyTorch checkpoint that holds only tensors.
+    """Read the tensors of a safetensors file, a PyTorch checkpoint of tensors, or a .caffemodel.
 
-    Which of the two it is shows in its content, not in its name. Weights nested under "state_dict"
-    or "model" are found, and a "module." before every name (from DataParallel) is dropped.
+    Which of the first two it is shows in its content, not in its name. Weights nested under
+    "state_dict" or "model" are found, and a "module." before every name (from DataParallel) is
+    dropped.
 
     Returns:
         The tensors by name, on the CPU, and the file's metadata (checkpoints have none).
@@ -36,13 +38,16 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     path = Path(path)
     head = _head(path)
     metadata: dict[str, str] = {}
-    if head[8:9] == b"{":
+    if path.suffix == caffemodel.SUFFIX:
+        tensors = caffemodel.read_caffemodel(path)
+    elif head[8:9] == b"{":
         tensors, metadata = _read_safetensors(path)
     elif head.startswith((b"PK\x03\x04", b"\x80")):
         tensors = _state_dict(path, _read_checkpoint(path, zipped=head.startswith(b"PK")))
     else:
         raise WeightsError(
             f"{path}: neither safetensors nor a PyTorch checkpoint: it begins with {head[:16]!r}"
+            f" (Caffe's files must end in {caffemodel.SUFFIX})"
         )
     if not tensors:
         raise WeightsError(f"{path} holds no tensors")

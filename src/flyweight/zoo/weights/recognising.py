@@ -7,7 +7,19 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from flyweight.errors import WeightsError
-from flyweight.zoo.weights import mobilenet_v1, mobilenet_v2, shufflenet_v2
+from flyweight.zoo.weights import (
+    alexnet,
+    densenet,
+    googlenet,
+    inception_v3,
+    mobilenet_v1,
+    mobilenet_v2,
+    resnet,
+    shufflenet_v2,
+    squeezenet,
+    squeezenext,
+    vgg,
+)
 from flyweight.zoo.weights.layout import Layout
 from flyweight.zoo.weights.own import Saved, own_layout, own_layouts, saved_layout
 from flyweight.zoo.weights.variants import family_of
@@ -16,6 +28,14 @@ LAYOUTS: tuple[Layout, ...] = (
     *shufflenet_v2.LAYOUTS,
     *mobilenet_v1.LAYOUTS,
     *mobilenet_v2.LAYOUTS,
+    *resnet.LAYOUTS,
+    *alexnet.LAYOUTS,
+    *vgg.LAYOUTS,
+    *googlenet.LAYOUTS,
+    *inception_v3.LAYOUTS,
+    *densenet.LAYOUTS,
+    *squeezenet.LAYOUTS,
+    *squeezenext.LAYOUTS,
 )
 """Layouts of others."""
 
@@ -64,11 +84,16 @@ def recognise(
     """
     if saved:
         return Recognised(path, saved_layout(saved), tensors, {})
-    own = own_layout(family_of(model), model.state_dict())
-    scores = [(_share(layout, tensors), layout) for layout in _candidates(own, tensors)]
-    share, layout = max(scores, key=lambda score: score[0])
+    family = family_of(model)
+    own = own_layout(family, model.state_dict())
+    ranked = [
+        (_rank(layout, tensors, family), layout)
+        for layout in _candidates(own, tensors)
+        if layout.matches(tensors)
+    ]
+    (share, *_), layout = max(ranked, key=lambda candidate: candidate[0])
     if share < _LEAST:
-        known = ", ".join(["flyweight", *(layout.name for layout in LAYOUTS)])
+        known = ", ".join(dict.fromkeys(["flyweight", *(layout.name for layout in LAYOUTS)]))
         raise WeightsError(
             f"{path}: {len(tensors)} tensors that fit no layout known here, such as"
             f" {few(tensors)}; known: {known}"
@@ -84,8 +109,12 @@ def _candidates(own: Layout, tensors: Iterable[str]) -> Iterator[Layout]:
         yield from own_layouts()
 
 
-def _share(layout: Layout, tensors: Iterable[str]) -> float:
-    """The share of a layout's names that are among the tensors'."""
+def _rank(layout: Layout, tensors: Iterable[str], family: str) -> tuple[float, bool, int]:
+    """How well a layout fits: the share of its names that are among the tensors', above all.
+
+    Families can have the same names, such as ResNet and ResNeXt: then the network's own comes
+    first. A deep network's names can include all of a shallow one's: then the most names do.
+    """
     present = {layout.rename(key) for key in tensors}
     names = {
         key
@@ -93,7 +122,8 @@ def _share(layout: Layout, tensors: Iterable[str]) -> float:
         for key in source.keys
         if not key.endswith("num_batches_tracked")
     }
-    return len(names & present) / max(len(names), 1)
+    found = len(names & present)
+    return found / max(len(names), 1), layout.family == family, found
 
 
 def few(keys: Iterable[str], count: int = 3) -> str:

@@ -18,7 +18,7 @@ import networks  # noqa: E402
 
 RECORDS = ROOT / "results" / "intel-xeon-processor-2-cores" / "table8.jsonl"
 PICTURE = ROOT / "docs" / "images" / "table8.png"
-ENGINES = ("eager", "compile", "openvino", "onnxruntime")
+ENGINES = ("eager", "openvino", "onnxruntime")
 SHOWN = "onnxruntime"
 
 

@@ -18,7 +18,7 @@ import networks  # noqa: E402
 
 RECORDS = ROOT / "results" / "intel-xeon-processor-2-cores" / "table8.jsonl"
 PICTURE = ROOT / "docs" / "images" / "table8.png"
-ENGINES = ("eager", "openvino", "onnxruntime")
+ENGINES = ("eager", "compile", "openvino", "onnxruntime")
 SHOWN = "onnxruntime"
 
 
@@ -82,7 +82,12 @@ def said(records: Sequence[Record]) -> str:
     return summary(on(SHOWN, records))
 
 
-PARTS: dict[str, Callable[[Sequence[Record]], str]] = {"table8": table8, "how": how, "said": said}
+PARTS: dict[str, Callable[[Sequence[Record]], str]] = {
+    "table8": table8,
+    "how": how,
+    "said": said,
+    "families": lambda records: networks.families(),
+}
 
 
 def generated(text: str, records: Sequence[Record]) -> str:

@@ -14,21 +14,34 @@ Generated from the zoo by `make docs`; nothing here is typed by hand.
 - **Parameters** are weights, biases, and the scales and shifts of batch norm, in millions.
 - **Error** is top-1 on ImageNet's validation set as the source prints it, in per cent. None of it
   was measured here.
-- A number in brackets points to the reason why two figures differ, below the table.
+- A number in brackets points to the reason why two figures differ, below the table. Where there is
+  none, the difference is rounding: sources round up, down or to the nearest, some to three digits.
 - *From the paper* is what the paper or its authors' code has. *Our reading* is what they leave
   open or contradict.
 
 """
 
 
+def _by_family() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name in list_models():
+        found.setdefault(model_info(name).family, []).append(name)
+    return found
+
+
+def families() -> str:
+    """How many networks there are of each family, for README."""
+    found = _by_family()
+    listed = " · ".join(f"{family} ({len(names)})" for family, names in found.items())
+    return f"{len(list_models())} networks in {len(found)} families: {listed}."
+
+
 def page() -> str:
     """The whole page, one section a family."""
-    families: dict[str, list[str]] = {}
-    for name in list_models():
-        families.setdefault(model_info(name).family, []).append(name)
-    links = " · ".join(f"[{family}](#{_anchor(family)})" for family in families)
-    summary = f"{len(list_models())} networks in {len(families)} families: {links}\n"
-    sections = [_section(family, names) for family, names in families.items()]
+    found = _by_family()
+    links = " · ".join(f"[{family}](#{_anchor(family)})" for family in found)
+    summary = f"{len(list_models())} networks in {len(found)} families: {links}\n"
+    sections = [_section(family, names) for family, names in found.items()]
     return HEAD + summary + "\n" + "\n".join(sections)
 
 
@@ -71,7 +84,7 @@ def _row(name: str, line: Beside, reasons: list[str]) -> str:
         ("" if off is None else f"{off:+.1%}") + mark,
         _number(published.params_m),
         f"{line.counted.params / 1e6:.3f}",
-        "" if published.top1_error is None else f"{published.top1_error:.1f}",
+        _number(published.top1_error),
         published.source,
     )
     return f"| {' | '.join(cells)} |"

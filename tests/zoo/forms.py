@@ -1,7 +1,14 @@
 """Every structural form that a family has, as small as its options make it.
 
-What holds for a form holds for all rows of its table: they differ in widths and depths alone.
+What holds for a form holds for all rows of its table: they differ in widths and depths alone. The
+exhaustive tests check it on every row all the same.
 """
+
+import pytest
+
+from flyweight import list_models
+
+_ROW = "row "
 
 FORMS: dict[str, tuple[str, dict[str, object]]] = {
     "shufflenet_v2": ("shufflenet_v2_x0_5", {"repeats": (2, 3, 2)}),
@@ -86,3 +93,14 @@ FORMS: dict[str, tuple[str, dict[str, object]]] = {
     "inception_v3": ("inception_v3", {}),
     "pvanet": ("pvanet", {"hidden": (64, 32), "pooled": 2}),
 }
+
+CASES = [
+    *FORMS,
+    *(pytest.param(_ROW + name, marks=pytest.mark.exhaustive) for name in list_models()),
+]
+"""All forms, and exhaustively all rows."""
+
+
+def case(key: str) -> tuple[str, dict[str, object]]:
+    """The name and options of one of the cases."""
+    return (key.removeprefix(_ROW), {}) if key.startswith(_ROW) else FORMS[key]

@@ -14,7 +14,7 @@ from flyweight.nn import Network
 from flyweight.zoo import table8_entries
 from tests.data_dir import shared
 from tests.zoo.counted import ROWS, Counted
-from tests.zoo.forms import FORMS
+from tests.zoo.forms import CASES, FORMS, case
 
 
 def outline(name: str, **options: object) -> Network:
@@ -144,10 +144,10 @@ def test_any_input_of_its_smallest_size_or_more(form: str, size: tuple[int, int]
 UNPADDED = ("inception_v3",)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", CASES)
 def test_forms_run(form: str) -> None:
     """With real values: features give the scores, and gradients are finite and not all zero."""
-    name, options = FORMS[form]
+    name, options = case(form)
     torch.manual_seed(0)
     model = create_model(name, num_classes=7, **options)
     x = torch.randn(3, 3, max(64, model.min_size), max(64, model.min_size))
@@ -162,9 +162,9 @@ def test_forms_run(form: str) -> None:
         torch.testing.assert_close(model.forward_head(model.features(x, [-1])[0]), scores)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", CASES)
 def test_batch_and_layout_do_not_matter(form: str) -> None:
-    name, options = FORMS[form]
+    name, options = case(form)
     torch.manual_seed(0)
     model = create_model(name, num_classes=9, **options).double().eval()
     x = torch.randn(3, 3, max(48, model.min_size), max(48, model.min_size), dtype=torch.float64)
@@ -178,9 +178,9 @@ def test_batch_and_layout_do_not_matter(form: str) -> None:
     torch.testing.assert_close(together, last)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", CASES)
 def test_initialisation_follows_the_seed(form: str) -> None:
-    name, options = FORMS[form]
+    name, options = case(form)
     torch.manual_seed(3)
     first = create_model(name, num_classes=9, **options).state_dict()
     torch.manual_seed(3)

@@ -184,9 +184,8 @@ VARIANTS = (
         " paper's Table 1: modified C.ReLU, Inception, residual connections; two hidden layers of"
         " 4096.",
         "Trained at 192 pixels (pooled=6 gives that network's linear layers); ShuffleNet's table is"
-        " for 224. Batch norm of the linear layers is left out: it folds into them. Dropout also"
-        " comes before the first of them. Odd sizes are rounded up everywhere, where Caffe's"
-        " pooling and strided convolutions would not match.",
+        " for 224. Batch norm of the linear layers is left out: it folds into them. Odd sizes are"
+        " rounded up everywhere, where Caffe's pooling and strided convolutions would not match.",
     ),
 )
 
@@ -206,7 +205,7 @@ def pvanet(
         in_channels: channels of the input image.
         hidden: outputs of the linear layers before the classifier.
         pooled: side of the last map, in pixels: 7 for inputs of 224, 6 for 192.
-        dropout: before each linear layer.
+        dropout: after each hidden layer.
     """
     parts: list[tuple[Stage, nn.Module]] = [
         (Stage("stem", 32, 2), CReLU(in_channels, 16, 7, 2)),

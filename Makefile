@@ -13,7 +13,7 @@ PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 .PHONY: demo test test-all test-exhaustive lint docs clean
 
 demo: .venv/user
-	$(BIN)/flyweight bench --level 40 --level 140 --engine eager --engine onnxruntime \
+	$(BIN)/flyweight bench --level 40 --engine eager --engine onnxruntime \
 	  --threads 1 --batch 1 --budget 60s --json records.jsonl --html report.html --png report.png
 
 test: .venv/dev

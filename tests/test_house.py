@@ -23,6 +23,7 @@ FORBIDDEN = {
     "counting": ("zoo", "engines", "measuring", "records", "report", "cli", "api"),
     "engines": ("zoo", "counting", "measuring", "report", "cli", "api"),
     "measuring": ("zoo", "graph", "counting", "engines", "report", "cli", "api"),
+    "exporting": ("counting", "measuring", "records", "report", "cli", "api"),
     "evaluating": ("graph", "counting", "engines", "measuring", "records", "report", "cli", "api"),
     "records": ("nn", "zoo", "graph", "counting", "engines", "measuring", "report", "cli", "api"),
     "report": ("nn", "zoo", "graph", "counting", "engines", "measuring", "cli", "api"),

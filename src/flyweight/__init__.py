@@ -9,6 +9,7 @@ __all__ = [
     "compile",
     "cost",
     "create_model",
+    "export",
     "list_models",
     "load_pretrained",
     "load_weights",
@@ -17,7 +18,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from flyweight.api import compile, cost
+    from flyweight.api import compile, cost, export
     from flyweight.measuring import measure
     from flyweight.zoo import create_model, list_models, model_info
     from flyweight.zoo.weights import load_pretrained, load_weights
@@ -26,6 +27,7 @@ _HOMES = {
     "compile": "flyweight.api",
     "cost": "flyweight.api",
     "create_model": "flyweight.zoo",
+    "export": "flyweight.api",
     "list_models": "flyweight.zoo",
     "load_pretrained": "flyweight.zoo.weights",
     "load_weights": "flyweight.zoo.weights",

@@ -10,12 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from flyweight import exporting
 from flyweight.counting import Cost, count_model
 from flyweight.engines import Array, Options, Runner, engine_named
 from flyweight.errors import UsageError, first_line
+from flyweight.exporting import Exported
+from flyweight.lowering import lower
+from flyweight.measuring.environment import commit
 from flyweight.nn import label
+from flyweight.nn.trained import as_trained
 from flyweight.records import NetworkFacts
 from flyweight.zoo import create_model, list_models, model_info
+from flyweight.zoo.preprocessing import Preprocessing, list_images
 
 
 def as_model(model_or_name: nn.Module | str) -> nn.Module:
@@ -32,6 +38,23 @@ def as_model(model_or_name: nn.Module | str) -> nn.Module:
     if ":" in model_or_name:
         return _from_factory(model_or_name)
     return create_model(model_or_name)
+
+
+def to_time(model_or_name: nn.Module | str) -> nn.Module:
+    """The network of `as_model`, for a measurement: one of the zoo is made as training leaves one.
+
+    A fresh network has constants that happen to be equal, which engines treat in their own way;
+    its time would not be a trained one's (see `flyweight.nn.trained`). Modules and factories give
+    the network as it is.
+
+    Raises:
+        UsageError: as for `as_model`.
+    """
+    if isinstance(model_or_name, nn.Module) or ":" in model_or_name:
+        return as_model(model_or_name)
+    network = create_model(model_or_name)
+    as_trained(network)
+    return network
 
 
 def _from_factory(spec: str) -> nn.Module:
@@ -82,32 +105,102 @@ def compile(
     engine: str = "onnxruntime",
     threads: int = 1,
     lowered: bool = False,
+    precision: str = "float32",
 ) -> Runner:
     """Prepare a network to run on an engine. The network is not changed.
 
     Args:
-        model_or_name: a module of one input, a name of the zoo (with fresh weights), or
-            "package.module:factory".
+        model_or_name: a module of one input, a name of the zoo (random weights, norms and biases as
+            training leaves them), or "package.module:factory".
         example: an input (batch, channels, height, width), float32; the runner takes this shape.
         engine: "eager", "compile", "onnxruntime" or "openvino".
         threads: CPU threads that the runner uses.
-        lowered: run the lowered network; this version has no lowering yet and refuses True.
+        lowered: run the network as `flyweight.lower` rewrites it for this engine.
+        precision: "float32", or "bfloat16" where the engine has it on this CPU. The runner takes
+            and returns float32 in either, and its `dtype` says what really runs.
 
     Raises:
-        UsageError: an unknown name or engine, threads below 1, or an example that isn't float32.
+        UsageError: an unknown name, engine or precision, a precision that the engine doesn't have
+            on this CPU, threads below 1, or an example that isn't float32.
         FlyweightError: an engine that isn't installed.
-        CaptureError: a network that the engine can't run.
+        CaptureError: a network that the engine can't run, or that can't be lowered.
     """
-    if lowered:
-        raise UsageError("lowered=True: this version of Flyweight has no lowering yet")
     array = example.detach().cpu().numpy() if isinstance(example, Tensor) else np.asarray(example)
     if array.dtype != np.float32:
         raise UsageError(f"the example must be float32, not {array.dtype}")
-    options = Options(threads=threads)
-    prepare = engine_named(engine).load()
-    model = as_model(model_or_name)
-    runner = prepare(model, np.ascontiguousarray(array), options)
+    options = Options(threads, precision)
+    engine_named(engine).check(options)
+    model = to_time(model_or_name)
+    runner = make_runner(model, np.ascontiguousarray(array), engine, options, lowered)
     return replace(runner, facts=network_facts(model, array.shape))
+
+
+def make_runner(
+    model: nn.Module, example: Array, engine: str, options: Options, lowered: bool = False
+) -> Runner:
+    """The engine's runner of a network, as it is or lowered, without facts.
+
+    Raises:
+        UsageError: as for `compile`.
+        FlyweightError: likewise.
+        CaptureError: likewise.
+    """
+    run = engine_named(engine).load()
+    if not lowered:
+        return run(model, example, options)
+    module = lower(model, torch.from_numpy(example), engine=engine)
+    return replace(run(module, example, options), network=label(model), lowered=True)
+
+
+def export(
+    model_or_name: nn.Module | str,
+    path: str | Path,
+    format: str | None = None,
+    input_size: Sequence[int] | None = None,
+    weights: str | Path | None = None,
+    images: Sequence[str | Path] = (),
+    lowered: bool = False,
+    preprocessing: Preprocessing | None = None,
+    force: bool = False,
+) -> Exported:
+    """Write a network to a file for other engines, and check the file. The network is not changed.
+
+    The file takes any number of images, and says in its metadata what the network is, which
+    weights it has and how images become its inputs. It is read back by its own engine and has to
+    give the eager network's scores, within 1e-4 of the largest one; otherwise nothing is written.
+
+    Args:
+        model_or_name: a module of one input, a name of the zoo, or "package.module:factory".
+        path: the file: .onnx, .xml (with a .bin beside it) or .pt2.
+        format: "onnx", "openvino" or "torch"; None for what the path ends like.
+        input_size: of the input, batch first; None for what the weights were trained with, or the
+            network's paper has, or (1, 3, 224, 224).
+        weights: a file of trained weights; a network of the zoo has fresh ones without it.
+        images: photographs, or folders of them, to compare on beside random input; at most 32 are.
+        lowered: write the network as `flyweight.lower` rewrites it for the format's engine.
+        preprocessing: how images become inputs, where neither the zoo nor the weights say.
+        force: overwrite files that are there.
+
+    Raises:
+        UsageError: an unknown name or format, a path that doesn't fit, a file that is there
+            already, or a network that doesn't run on this input.
+        WeightsError: weights that can't be read, or don't fit.
+        CaptureError: a network that can't be captured, lowered or written in this format.
+        FlyweightError: the format's engine isn't installed, the file can't be written, images
+            can't be read, or the file computes something else.
+    """
+    target = exporting.target_of(Path(path), format, force)
+    photographs = list_images(images)
+    file = None if weights is None else Path(weights)
+    if isinstance(model_or_name, str) and ":" not in model_or_name:
+        source = exporting.from_zoo(model_or_name, file)
+    else:
+        called = model_or_name if isinstance(model_or_name, str) else label(model_or_name)
+        source = exporting.from_module(as_model(model_or_name), called, file)
+    if preprocessing is not None:
+        source = replace(source, preprocessing=preprocessing)
+    size = input_size if input_size is not None else (1, *source.input_shape)
+    return exporting.write(source, target, size, photographs, lowered, commit())
 
 
 def network_facts(

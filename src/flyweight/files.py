@@ -3,8 +3,9 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from flyweight.errors import FlyweightError
@@ -39,6 +40,30 @@ def replaced(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replaced_together(paths: Sequence[Path]) -> Iterator[Path]:
+    """A temporary folder, from which files of the `paths`' names take their places at the end.
+
+    For formats of several files, or whose files must have their own names to be read. They are
+    moved in the order given once the block ends without an error, each at one stroke.
+
+    Raises:
+        FlyweightError: a file can't be written (no such folder, no permission, full disk).
+    """
+    paths = [path.resolve() for path in paths]
+    folder: str | None = None
+    try:
+        folder = tempfile.mkdtemp(dir=paths[0].parent, prefix=f".{paths[0].name}.")
+        yield Path(folder)
+        for path in paths:
+            os.replace(Path(folder, path.name), path)
+    except OSError as error:
+        raise FlyweightError(f"can't write {paths[0]}: {error.strerror or error}") from error
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_writable(path: Path) -> None:

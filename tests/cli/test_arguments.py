@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flyweight.cli.arguments import Subject, image, seconds, shape, subject, subjects
+from flyweight.cli.arguments import Subject, forms, image, seconds, shape, subject, subjects
 from flyweight.errors import UsageError
 
 READ = {
@@ -15,6 +15,8 @@ READ = {
     "net/eager": Subject("net", None, "eager"),
     "net@96/eager": Subject("net", 96, "eager"),
     "pkg.mod:make@96": Subject("pkg.mod:make", 96),
+    "net/eager+lowered": Subject("net", None, "eager", True),
+    "pkg.mod:make@96/eager+lowered": Subject("pkg.mod:make", 96, "eager", True),
 }
 
 
@@ -26,6 +28,34 @@ def test_subjects(text: str) -> None:
 def test_patterns_stand_for_networks() -> None:
     found = subjects(["mobilenet_v1_x0_2?@96/eager", "mobilenet_v1_x0_25@96/eager"])
     assert found == [Subject("mobilenet_v1_x0_25", 96, "eager")]
+    found = subjects(["mobilenet_v1_x0_2?/eager+lowered"])
+    assert found == [Subject("mobilenet_v1_x0_25", None, "eager", True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("net/eager+lowerd", r"what may follow an engine is \+lowered, not '\+lowerd'"),
+        ("net/eager+", r"what may follow an engine is \+lowered, not '\+'"),
+        ("net/eager+lowered+lowered", "what may follow an engine"),
+        ("net+lowered", r"\+lowered follows an engine, as in net/openvino\+lowered"),
+        ("net@96+lowered", r"\+lowered follows an engine, as in net@96/openvino\+lowered"),
+        ("net/+lowered", r"\+lowered follows an engine, as in net/openvino\+lowered"),
+    ],
+)
+def test_no_form(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        subject(text)
+
+
+def test_forms() -> None:
+    """Whether to lower, for each form: (plain, lowered, both)."""
+    assert forms(False, False, False) == forms(True, False, False) == (False,)
+    assert forms(False, True, False) == (True,)
+    assert forms(False, False, True) == (False, True)
+    for asked in ((True, True, False), (True, False, True), (False, True, True), (True,) * 3):
+        with pytest.raises(UsageError, match="one of --plain, --lowered and --both"):
+            forms(*asked)
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,21 @@ WRONG = {
     "unknown engine": (
         ["bench", "mobilenet_v1_x0_25", "--engine", "onnx"], 2, "did you mean onnxruntime?",
     ),
+    "unknown precision": (
+        ["bench", "mine:small", "--precision", "bf16"], 2, "did you mean bfloat16?",
+    ),
+    "two forms": (["bench", "mine:small", "--both", "--lowered"], 2, "one of --plain, --lowered"),
+    "unknown form": (["bench", "mine:small/eager+fast"], 2, "is +lowered, not '+fast'"),
+    "form without an engine": (
+        ["compare", "mine:small", "mine:small+lowered"], 2, "as in mine:small/openvino+lowered",
+    ),
+    "unknown form of an engine": (
+        ["compare", "eager", "eager+fast", "--model", "mine:small"], 2, "is +lowered, not '+fast'",
+    ),
+    "lowered with itself": (
+        ["compare", "eager+lowered", "mine:small/eager+lowered", "--model", "mine:small"], 2,
+        "both sides are mine:small/eager+lowered",
+    ),
     "unknown command": (["bnch"], 2, "bnch"),
     "unknown option": (["bench", "--thread", "1"], 2, "--thread"),
     "module that is not there": (["cost", "nowhere:f"], 2, "'nowhere' doesn't import"),

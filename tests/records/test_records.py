@@ -5,6 +5,7 @@ import json
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,8 @@ from flyweight.records import (
 ENVIRONMENT = Environment(
     cpu="A CPU", instruction_sets=("avx2",), gpu=None, cores=2, threads=1, governor=None,
     load_average=0.1, memory_bytes=1, os="Linux", python="3.11.7", libraries={"torch": "2"},
-    commit=None, engine="eager", dtype="float32", layout="NCHW", batch=1, input=(1, 3, 8, 8),
+    commit=None, engine="eager", lowered=False, dtype="float32", layout="NCHW",
+    batch=1, input=(1, 3, 8, 8),
 )  # fmt: skip
 FACTS = NetworkFacts("net", "Family", 10, 5, 20, 30.5, "a paper")
 
@@ -92,8 +94,45 @@ def test_read_back_as_written(
 def test_newer_schema_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     path.write_text(json.dumps({**record().to_json(), "schema_version": SCHEMA_VERSION + 1}))
-    with pytest.raises(RecordError, match=r"line 1: written in schema 2 by a newer Flyweight"):
+    with pytest.raises(RecordError, match=r"line 1: written in schema 3 by a newer Flyweight"):
         read_records(path)
+
+
+def in_schema_1(**more: object) -> dict[str, Any]:
+    old = {**record().to_json(), "schema_version": 1}
+    environment = {key: value for key, value in old["environment"].items() if key != "lowered"}
+    return {**old, "environment": {**environment, **more}}
+
+
+def test_schema_1_is_read_and_written_anew(tmp_path: Path) -> None:
+    """It had no lowering: the field is None, and nothing says "+lowered"."""
+    path = tmp_path / "r.jsonl"
+    path.write_text(json.dumps(in_schema_1()))
+    (old,) = read_records(path)
+    assert old == dataclasses.replace(
+        record(), environment=dataclasses.replace(ENVIRONMENT, lowered=None)
+    )
+    assert old.environment.form == "eager"
+    write_records(path, [old])
+    assert json.loads(path.read_text())["schema_version"] == SCHEMA_VERSION
+    assert read_records(path) == [old]
+
+
+def test_committed_records_are_read() -> None:
+    results = Path(__file__).resolve().parents[2] / "results"
+    paths = list(results.rglob("*.jsonl"))
+    assert paths
+    for path in paths:
+        for one in read_records(path):
+            assert one.schema_version == SCHEMA_VERSION
+
+
+@pytest.mark.parametrize("lowered", [True, False, None])
+def test_form_is_the_engine_and_whether_it_ran_lowered(lowered: bool | None) -> None:
+    environment = dataclasses.replace(ENVIRONMENT, lowered=lowered)
+    assert environment.form == ("eager+lowered" if lowered else "eager")
+    assert dataclasses.replace(environment, engine=None).form is None
+    assert "form" not in dataclasses.asdict(environment)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +145,9 @@ def test_newer_schema_is_refused(tmp_path: Path) -> None:
         ("{}", "no schema_version"),
         ('{"schema_version": 1}', "field 'environment' is missing"),
         (json.dumps({**record().to_json(), "extra": 1}), "unexpected keyword argument 'extra'"),
+        (json.dumps(in_schema_1(lowered=False)), "schema 1 has no field 'lowered'"),
+        (json.dumps({**in_schema_1(), "schema_version": 2}), "missing .* argument: 'lowered'"),
+        (json.dumps({**in_schema_1(), "environment": None}), "not a record"),
         (json.dumps({**record().to_json(), "samples_s": None}), "not a record"),
         (json.dumps({**record().to_json(), "samples_s": [0]}), "not a positive time"),
         (json.dumps(record().to_json())[:-40], "line 1: not JSON"),

@@ -28,6 +28,7 @@ ENVIRONMENT = Environment(
     libraries={"torch": "2.13.0", "onnxruntime": "1.31.1"},
     commit="0123abc",
     engine="onnxruntime",
+    lowered=False,
     dtype="float32",
     layout="NCHW",
     batch=1,

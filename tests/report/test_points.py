@@ -20,6 +20,12 @@ def test_an_unusual_input_size_is_part_of_the_name(make_record, make_facts):
     assert named == ["net", "net", "net@160", "net@160x320"]
 
 
+def test_lowered_networks_are_a_series_of_their_own(make_record):
+    records = [make_record(1.0, lowered=lowered) for lowered in (True, False, None)]
+    named = [point.series for point in points(records)]
+    assert named == ["onnxruntime+lowered", "onnxruntime", "onnxruntime"]
+
+
 def test_a_series_names_the_engine_and_what_varies(make_record):
     records = [
         make_record(1.0),

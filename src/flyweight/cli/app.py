@@ -10,7 +10,17 @@ import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 import flyweight
-from flyweight.cli import bench, catalogue, classify, compare, cost, evaluate, report, weights
+from flyweight.cli import (
+    bench,
+    catalogue,
+    classify,
+    compare,
+    cost,
+    evaluate,
+    export,
+    report,
+    weights,
+)
 from flyweight.cli.keeping import INTERRUPTED
 from flyweight.errors import FlyweightError, first_line
 
@@ -29,6 +39,7 @@ app.command("bench")(bench.bench_command)
 app.command("compare")(compare.compare_command)
 app.command("classify")(classify.classify_command)
 app.command("evaluate")(evaluate.evaluate_command)
+app.command("export")(export.export_command)
 app.command("report")(report.report_command)
 app.add_typer(weights.app, name="weights")
 

@@ -1,10 +1,11 @@
 """What people type: networks with sizes and engines, durations, shapes."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flyweight.errors import UsageError
 
+_LOWERED = "lowered"
 _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "m": 60.0, "min": 60.0}
 
 
@@ -17,6 +18,8 @@ class Subject:
     """Side of the input in pixels, where "@SIZE" was given."""
     engine: str | None = None
     """Where "/ENGINE" was given."""
+    lowered: bool | None = None
+    """True where "+lowered" was given behind the engine; None leaves it to the command."""
 
 
 def _whole(text: str) -> bool:
@@ -25,16 +28,43 @@ def _whole(text: str) -> bool:
 
 
 def subject(text: str) -> Subject:
-    """Read "NAME", "NAME@SIZE", "NAME/ENGINE" or "NAME@SIZE/ENGINE".
+    """Read "NAME", "NAME@SIZE", "NAME/ENGINE", "NAME@SIZE/ENGINE" or one with "+lowered" behind.
 
     Raises:
-        UsageError: a size that is no positive whole number.
+        UsageError: a size that is no positive whole number, or a "+" with anything else.
     """
-    rest, _, engine = text.partition("/")
+    rest, _, form = text.partition("/")
     model, at, size = rest.partition("@")
+    engine, lowered = engine_form(form)
+    if (lowered and not engine) or rest.endswith(f"+{_LOWERED}"):
+        name = rest.removesuffix(f"+{_LOWERED}")
+        raise UsageError(f"{text!r}: +lowered follows an engine, as in {name}/openvino+lowered")
     if at and not _whole(size):
         raise UsageError(f"{text!r}: after @ comes the input size in pixels, e.g. {model}@160")
-    return Subject(model, int(size) if at else None, engine or None)
+    return Subject(model, int(size) if at else None, engine or None, lowered)
+
+
+def engine_form(text: str) -> tuple[str, bool | None]:
+    """Read "ENGINE" or "ENGINE+lowered": the engine, and True where it is to run lowered.
+
+    Raises:
+        UsageError: anything else behind a "+".
+    """
+    engine, plus, form = text.partition("+")
+    if plus and form != _LOWERED:
+        raise UsageError(f"{text!r}: what may follow an engine is +lowered, not '+{form}'")
+    return engine, True if plus else None
+
+
+def forms(plain: bool, lowered: bool, both: bool) -> tuple[bool, ...]:
+    """Whether to lower, for each form that was asked for: plain where none was.
+
+    Raises:
+        UsageError: more than one of them.
+    """
+    if plain + lowered + both > 1:
+        raise UsageError("give one of --plain, --lowered and --both")
+    return (False, True) if both else (lowered,)
 
 
 def subjects(texts: list[str]) -> list[Subject]:
@@ -54,7 +84,7 @@ def subjects(texts: list[str]) -> list[Subject]:
         names = list_models(one.model)
         if not names:
             raise UsageError(f"no network matches {one.model!r}: 'flyweight list' shows all")
-        found += [Subject(name, one.size, one.engine) for name in names]
+        found += [replace(one, model=name) for name in names]
     return list(dict.fromkeys(found))
 
 

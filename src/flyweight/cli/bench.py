@@ -5,9 +5,21 @@ from typing import Annotated
 
 import typer
 
-from flyweight.cli.arguments import Subject, image, seconds, subjects
+from flyweight.cli.arguments import Subject, forms, image, seconds, subjects
 from flyweight.cli.keeping import INTERRUPTED, STDOUT, Keeper, measured
-from flyweight.cli.options import Batch, Budget, Html, Input, Png, Records, Threads
+from flyweight.cli.options import (
+    Batch,
+    Both,
+    Budget,
+    Html,
+    Input,
+    Lowered,
+    Plain,
+    Png,
+    Precision,
+    Records,
+    Threads,
+)
 from flyweight.cli.output import Bar, millions, note, one_decimal, table
 from flyweight.errors import FlyweightError, UsageError
 from flyweight.files import check_writable
@@ -24,7 +36,9 @@ Engines = Annotated[
 def bench_command(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="NAME, 'PATTERN*', or package.module:factory, each [@SIZE][/ENGINE]."),
+        typer.Argument(
+            help="NAME, 'PATTERN*', or package.module:factory, each [@SIZE][/ENGINE[+lowered]]."
+        ),
     ] = None,
     engine: Engines = None,
     level: Annotated[
@@ -34,6 +48,10 @@ def bench_command(
             " Table 8, each at its own input size; repeatable."
         ),
     ] = None,
+    plain: Plain = False,
+    lowered: Lowered = False,
+    both: Both = False,
+    precision: Precision = "float32",
     threads: Threads = 1,
     batch: Batch = 1,
     input: Input = "224",
@@ -44,19 +62,26 @@ def bench_command(
 ) -> int:
     """Measure networks against each other, interleaved, and explain what was measured.
 
+    Networks by name get random weights, with norms and biases as training leaves them.
+
     Example: flyweight bench shufflenet_v2_x1_0 mobilenet_v2_x1_0 --engine onnxruntime --budget 20s
+
+    Example: flyweight bench shufflenet_v2_x1_0 --engine openvino --both
     """
     wanted = _wanted(names or [], level or [])
+    in_forms = forms(plain, lowered, both)
     size, budget_s, keeper = image(input), seconds(budget), Keeper(json)
     for path in (html, png):
         if path is not None:
             check_writable(path)
 
     from flyweight.cli.preparing import jobs, prepare
+    from flyweight.engines import Options
 
-    todo = jobs(wanted, engine or ["onnxruntime"], size)
+    options = Options(threads, precision)
+    todo = jobs(wanted, engine or ["onnxruntime"], size, in_forms)
     with Bar() as bar:
-        prepared = prepare(todo, threads, batch, bar)
+        prepared = prepare(todo, options, batch, bar)
         for failure in prepared.failures:
             note(f"flyweight: left out: {failure}")
         if not prepared.runners:
@@ -128,8 +153,21 @@ def _print(measurements: Measurements) -> None:
         " millions of multiply-adds; error as published (%)"
     )
     table(["network/engine", "ms", "spread", "ratio", "FLOPs", "error"], rows, title)
+    _print_forms(measurements)
     for sentence in dict.fromkeys(w for record in records for w in record.warnings):
         of = [record.runner for record in records if sentence in record.warnings]
         whose = "" if len(of) == len(records) else f"{', '.join(of)}: "
         print(f"Doubt: {whose}{sentence}")
     print(f"\n{report.summary(measurements.records)}")
+
+
+def _print_forms(measurements: Measurements) -> None:
+    """What lowering made of every network that was measured in both forms."""
+    from flyweight.cli.preparing import lowered_key
+
+    measured_keys = {record.runner for record in measurements.records}
+    for record in measurements.records:
+        if (key := lowered_key(record.runner)) in measured_keys:
+            ratio = measurements.ratio(key, record.runner)
+            interval = f"({ratio.low:.2f}-{ratio.high:.2f})"
+            print(f"{record.runner}: lowered/plain {ratio.value:.2f} {interval}")

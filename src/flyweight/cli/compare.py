@@ -4,16 +4,19 @@ from typing import Annotated
 
 import typer
 
-from flyweight.cli.arguments import Subject, image, seconds, subject
+from flyweight.cli.arguments import Subject, engine_form, image, seconds, subject
 from flyweight.cli.keeping import INTERRUPTED, STDOUT, Keeper, measured
-from flyweight.cli.options import Batch, Budget, Input, Records, Threads
+from flyweight.cli.options import Batch, Budget, Input, Precision, Records, Threads
 from flyweight.cli.output import Bar, note
 from flyweight.errors import FlyweightError, UsageError
 from flyweight.measuring import Measurements
 
 
 def compare_command(
-    a: Annotated[str, typer.Argument(help="NAME[@SIZE][/ENGINE], or an engine with --model.")],
+    a: Annotated[
+        str,
+        typer.Argument(help="NAME[@SIZE][/ENGINE[+lowered]], or ENGINE[+lowered] with --model."),
+    ],
     b: Annotated[str, typer.Argument(help="Likewise.")],
     model: Annotated[
         str | None, typer.Option(help="The network on which A and B, two engines, are compared.")
@@ -21,6 +24,7 @@ def compare_command(
     engine: Annotated[
         str, typer.Option(help="The engine of networks without one.")
     ] = "onnxruntime",
+    precision: Precision = "float32",
     threads: Threads = 1,
     batch: Batch = 1,
     input: Input = "224",
@@ -32,17 +36,21 @@ def compare_command(
     Example: flyweight compare shufflenet_v2_x1_0 mobilenet_v2_x1_0
 
     Example: flyweight compare eager onnxruntime --model shufflenet_v2_x1_0
+
+    Example: flyweight compare openvino openvino+lowered --model shufflenet_v2_x1_0
     """
     wanted = [_side(a, model), _side(b, model)]
     size, budget_s, keeper = image(input), seconds(budget), Keeper(json)
 
     from flyweight.cli.preparing import jobs, prepare
+    from flyweight.engines import Options
 
+    options = Options(threads, precision)
     todo = jobs(wanted, [engine], size)
     if len(todo) < 2:
         raise UsageError(f"both sides are {todo[0].key}: there is nothing to compare")
     with Bar() as bar:
-        prepared = prepare(todo, threads, batch, bar)
+        prepared = prepare(todo, options, batch, bar)
         if prepared.failures:
             raise FlyweightError("; ".join(prepared.failures))
         measurements, interrupted = measured(prepared.runners, budget_s, keeper, bar)
@@ -58,12 +66,13 @@ def compare_command(
 def _side(text: str, model: str | None) -> Subject:
     from flyweight.engines import ENGINES
 
-    if text not in ENGINES:
+    if text.partition("+")[0] not in ENGINES:
         return subject(text)
+    engine, lowered = engine_form(text)
     if model is None:
         raise UsageError(f"{text!r} is an engine: say on which network, with --model NAME")
     on = subject(model)
-    return Subject(on.model, on.size, text)
+    return Subject(on.model, on.size, engine, lowered)
 
 
 def _print(measurements: Measurements, a: str, b: str) -> None:

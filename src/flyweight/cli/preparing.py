@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from flyweight.api import as_model, network_facts
+from flyweight.api import make_runner, network_facts, to_time
 from flyweight.cli.arguments import Subject, positive
 from flyweight.cli.output import Bar, note
 from flyweight.engines import Array, Options, Runner, engine_named
 from flyweight.errors import CaptureError
 from flyweight.records import NetworkFacts
 
-AGREEMENT = 1e-3
-"""Largest difference between engines, relative to the largest output, that goes unmentioned."""
+AGREEMENT = {"float32": 1e-3, "bfloat16": 5e-2}
+"""Largest difference between runners of a network, relative to the largest output, that goes
+unmentioned."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,12 @@ class Job:
     """A network on an engine."""
 
     key: str
-    """What its runner is called: network, input size where it isn't the usual one, engine."""
+    """What its runner is called: network, input size where it isn't the usual one, engine, form."""
     model: str
     engine: str
     image: tuple[int, int, int]
     """Channels, height, width."""
+    lowered: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,18 @@ class Prepared:
 
 
 def jobs(
-    wanted: Sequence[Subject], engines: Sequence[str], image: tuple[int, int, int]
+    wanted: Sequence[Subject],
+    engines: Sequence[str],
+    image: tuple[int, int, int],
+    forms: Sequence[bool] = (False,),
 ) -> list[Job]:
-    """Every network on every engine; a subject's own size and engine go first.
+    """Every network on every engine in every form; a subject's own size, engine and form go first.
+
+    Args:
+        wanted: the networks.
+        engines: names of engines.
+        image: channels, height, width.
+        forms: for each form, whether networks are lowered.
 
     Raises:
         UsageError: an unknown engine.
@@ -52,21 +63,31 @@ def jobs(
         name = subject.model if own == image else f"{subject.model}@{subject.size}"
         for engine in [subject.engine] if subject.engine else engines:
             engine_named(engine).load()
-            key = f"{name}/{engine}"
-            found[key] = Job(key, subject.model, engine, own)
+            for lowered in [subject.lowered] if subject.lowered is not None else forms:
+                key = lowered_key(f"{name}/{engine}") if lowered else f"{name}/{engine}"
+                found[key] = Job(key, subject.model, engine, own, lowered)
     return list(found.values())
 
 
-def prepare(wanted: Sequence[Job], threads: int, batch: int, bar: Bar) -> Prepared:
+def lowered_key(plain: str) -> str:
+    """What the lowered runner is called beside a plain one."""
+    return f"{plain}+lowered"
+
+
+def prepare(wanted: Sequence[Job], options: Options, batch: int, bar: Bar) -> Prepared:
     """Prepare every job; a network that an engine can't run is a failure, not the end.
 
+    Networks of the zoo are made as training leaves them; a factory's network is taken as it is.
+
     Raises:
-        UsageError: an unknown network, one that doesn't run on its input, or numbers below 1.
+        UsageError: an unknown network, one that doesn't run on its input, a batch below 1, or a
+            precision that an engine doesn't have on this CPU.
     """
-    options = Options(threads)
     positive("the batch", batch)
+    for engine in dict.fromkeys(job.engine for job in wanted):
+        engine_named(engine).check(options)
     torch.manual_seed(0)
-    models = {job.model: as_model(job.model) for job in wanted}
+    models = {name: to_time(name) for name in dict.fromkeys(job.model for job in wanted)}
     runners: dict[str, Runner] = {}
     failures: list[str] = []
     facts: dict[tuple[str, tuple[int, ...]], NetworkFacts | None] = {}
@@ -75,7 +96,7 @@ def prepare(wanted: Sequence[Job], threads: int, batch: int, bar: Bar) -> Prepar
         bar.show(f"preparing {job.key}", index / len(wanted))
         example = np.random.default_rng(0).standard_normal((batch, *job.image), np.float32)
         try:
-            runner = engine_named(job.engine).load()(models[job.model], example, options)
+            runner = make_runner(models[job.model], example, job.engine, options, job.lowered)
         except CaptureError as error:
             failures.append(f"{job.key}: {error}")
             continue
@@ -86,13 +107,13 @@ def prepare(wanted: Sequence[Job], threads: int, batch: int, bar: Bar) -> Prepar
         output = runner(example)
         if not isinstance(output, tuple):
             other, expected = outputs.setdefault(case, (job.key, output))
-            _compare(job.key, output, other, expected)
+            _compare(job.key, output, other, expected, AGREEMENT[options.precision])
     return Prepared(runners, failures)
 
 
-def _compare(key: str, output: Array, other: str, expected: Array) -> None:
-    """Say it where two engines don't compute the same."""
+def _compare(key: str, output: Array, other: str, expected: Array, agreement: float) -> None:
+    """Say it where two runners of a network don't compute the same."""
     largest = float(np.abs(expected).max())
     difference = float(np.abs(output - expected).max())
-    if difference > AGREEMENT * largest:
+    if difference > agreement * largest:
         note(f"warning: {key} and {other} differ by {difference / largest:.1e} of the output")

@@ -1,28 +1,58 @@
 """OpenVINO's CPU plugin."""
 
+from typing import Any
+
 import openvino as ov
 import torch
 from torch import nn
 
 from flyweight.engines.protocol import Array, Options, Runner
-from flyweight.errors import CaptureError, first_line
+from flyweight.errors import CaptureError, UsageError, first_line
 from flyweight.graph import frozen_copy, to_onnx
 from flyweight.nn import label
+
+_HINTS = {"float32": "f32", "bfloat16": "bf16"}
+
+
+def check(options: Options) -> None:
+    """Refuse a precision that the plugin would silently replace by float32.
+
+    Raises:
+        UsageError: bfloat16 on a CPU without its instructions.
+    """
+    if options.precision == "bfloat16" and not has_bf16():
+        raise UsageError(
+            "this CPU has no bf16 instructions, so OpenVINO would run in float32: leave"
+            " bfloat16 out, or use a CPU with avx512_bf16 or amx_bf16"
+        )
+
+
+def has_bf16() -> bool:
+    """Whether OpenVINO computes in bf16 on this CPU."""
+    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _precision(compiled: Any) -> str:
+    """The precision that a compiled model runs in, which may not be what was asked for."""
+    name = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+    return next((known for known, hint in _HINTS.items() if hint == name), str(name))
 
 
 def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
     """A runner over an infer request (see `Prepare`).
 
     Raises:
+        UsageError: bfloat16 on a CPU without its instructions.
         CaptureError: the module can't be exported, or OpenVINO refuses it.
     """
+    check(options)
     onnx_bytes = to_onnx(frozen_copy(model), torch.from_numpy(example))
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": "1",
         "INFERENCE_NUM_THREADS": str(options.threads),
         # On CPUs with bf16 the plugin would run in bf16 without being asked.
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": _HINTS[options.precision],
     }
     try:
         core = ov.Core()
@@ -42,7 +72,7 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
         network=label(model),
         threads=options.threads,
         example=example,
-        dtype=str(example.dtype),
+        dtype=_precision(compiled),
         layout="NCHW",
         libraries={"torch": torch.__version__, "openvino": ov.__version__},
         call=call,

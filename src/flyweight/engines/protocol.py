@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from flyweight.errors import UsageError
+from flyweight.errors import UsageError, unknown
 from flyweight.records import NetworkFacts
 
 Array: TypeAlias = NDArray[np.float32]
+
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -19,10 +21,14 @@ class Options:
     """How an engine is to run a network."""
 
     threads: int = 1
+    precision: str = "float32"
+    """One of `PRECISIONS`. Inputs and outputs are float32 in either."""
 
     def __post_init__(self) -> None:
         if self.threads < 1:
             raise UsageError(f"threads must be 1 or more, not {self.threads}")
+        if self.precision not in PRECISIONS:
+            raise unknown("precision", self.precision, PRECISIONS)
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class Runner:
         libraries: versions of the libraries that run it.
         call: takes an array of the example's shape and dtype, returns the output.
         facts: what is known of the network without timing it, for its records.
+        lowered: whether it runs the lowered network (see `flyweight.lower`).
     """
 
     engine: str
@@ -50,6 +57,7 @@ class Runner:
     libraries: Mapping[str, str]
     call: Callable[[Array], Array | tuple[Array, ...]] = field(repr=False)
     facts: NetworkFacts | None = None
+    lowered: bool = False
 
     def __call__(self, x: Array | Tensor) -> Array | tuple[Array, ...]:
         """Run the network; several outputs come as a tuple.
@@ -81,6 +89,7 @@ class Prepare(Protocol):
             options: how to run it.
 
         Raises:
+            UsageError: the engine has no such precision on this CPU.
             CaptureError: the engine can't run this model.
         """
         ...

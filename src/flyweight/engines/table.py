@@ -5,7 +5,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import cast
 
-from flyweight.engines.protocol import Prepare
+from flyweight.engines.protocol import Options, Prepare
 from flyweight.errors import FlyweightError, unknown
 
 
@@ -39,6 +39,18 @@ class Engine:
         if not self.installed:
             raise FlyweightError(f"engine {self.name!r} is not installed: {self.install}")
         return cast(Prepare, importlib.import_module(self.module).prepare)
+
+    def check(self, options: Options) -> None:
+        """Find out whether it runs with these options, before any network is prepared.
+
+        Raises:
+            FlyweightError: it isn't installed.
+            UsageError: it has no such precision on this CPU.
+        """
+        self.load()
+        check = getattr(importlib.import_module(self.module), "check", None)
+        if check is not None:  # an engine that takes all options has none
+            check(options)
 
 
 ENGINES = {

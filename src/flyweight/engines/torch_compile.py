@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from flyweight.engines.protocol import Array, Options, Runner
-from flyweight.engines.torch_eager import torch_runner, torch_threads
+from flyweight.engines.torch_eager import own_copy, torch_runner, torch_threads
 from flyweight.errors import CaptureError, first_line
-from flyweight.graph import capture, frozen_copy, quiet
+from flyweight.graph import capture, quiet
 from flyweight.nn import label
 
 
@@ -28,9 +28,10 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
         )
     # Compiling the captured graph, not the module: networks of one class share the code of their
     # `forward`, and PyTorch stops compiling silently after a few variants of the same code.
-    program = capture(frozen_copy(model), torch.from_numpy(example))
+    x = torch.from_numpy(example)
+    program = capture(own_copy(model, x, options.precision), x)
     compiled = torch.compile(program.module(), dynamic=False)
-    runner = torch_runner("compile", model, compiled, example, options.threads)
+    runner = torch_runner("compile", model, compiled, example, options)
     with quiet(), torch_threads(options.threads), config.patch(freezing=True):
         try:
             runner(example)  # the first call compiles

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch import nn
-from torch.utils._pytree import tree_leaves
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from flyweight.engines.protocol import Array, Options, Runner
+from flyweight.errors import CaptureError, UsageError, first_line
 from flyweight.graph import check_runs, frozen_copy
 from flyweight.nn import label
 
@@ -33,21 +34,60 @@ def to_arrays(out: Any) -> Array | tuple[Array, ...]:
     return arrays[0] if len(arrays) == 1 else arrays
 
 
+class _InBfloat16(nn.Module):
+    """A module whose weights are bfloat16, for float32 inputs and outputs."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.variant = label(module)  # what messages call it
+        self.module = module.to(torch.bfloat16)
+
+    def forward(self, x: Tensor) -> Any:
+        out = self.module(x.to(torch.bfloat16))
+        return tree_map_only(Tensor, lambda t: t.float() if t.is_floating_point() else t, out)
+
+
+def own_copy(model: nn.Module, example: Tensor, precision: str) -> nn.Module:
+    """A copy to run, in this precision; its inputs and outputs are float32.
+
+    Raises:
+        UsageError: the module doesn't run on this input.
+        CaptureError: it doesn't in bfloat16, as one that makes float32 tensors itself.
+    """
+    own = frozen_copy(model)
+    check_runs(own, example)
+    if precision == "float32":
+        return own
+    converted = _InBfloat16(own)
+    try:
+        check_runs(converted, example)
+    except UsageError as error:
+        reason = first_line(error.__cause__ or error)
+        raise CaptureError(
+            f"{label(model)} runs in float32, but not in bfloat16: {reason}"
+        ) from error
+    return converted
+
+
 def torch_runner(
-    engine: str, model: nn.Module, module: Callable[..., Any], example: Array, threads: int
+    engine: str,
+    model: nn.Module,
+    module: Callable[..., Any],
+    example: Array,
+    options: Options,
 ) -> Runner:
-    """A runner that calls a module under `threads` threads."""
+    """A runner that calls a module, made by `own_copy`, under `options.threads` threads."""
 
     def call(x: Array) -> Array | tuple[Array, ...]:
-        with torch_threads(threads), torch.no_grad():
+        with torch_threads(options.threads), torch.no_grad():
             return to_arrays(module(torch.from_numpy(x)))
 
     return Runner(
         engine=engine,
         network=label(model),
-        threads=threads,
+        threads=options.threads,
         example=example,
-        dtype=str(example.dtype),
+        dtype=options.precision,
         layout="NCHW",
         libraries={"torch": torch.__version__},
         call=call,
@@ -59,7 +99,7 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
 
     Raises:
         UsageError: the module doesn't run on this input.
+        CaptureError: it doesn't in the precision asked for.
     """
-    own = frozen_copy(model)
-    check_runs(own, torch.from_numpy(example))
-    return torch_runner("eager", model, own, example, options.threads)
+    own = own_copy(model, torch.from_numpy(example), options.precision)
+    return torch_runner("eager", model, own, example, options)

@@ -1,11 +1,19 @@
 """Captured modules as ONNX models, for the engines that read them."""
 
+import re
+
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from flyweight.errors import CaptureError, first_line
 from flyweight.graph.capture import capture, quiet
 from flyweight.nn import label
+
+OPSET = 20
+"""Of the operators in our ONNX models: what PyTorch 2.13's exporter writes by itself."""
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def to_onnx(model: nn.Module, example: Tensor, dynamic_batch: bool = False) -> bytes:
@@ -20,14 +28,28 @@ def to_onnx(model: nn.Module, example: Tensor, dynamic_batch: bool = False) -> b
         CaptureError: the module can't be captured, or an operation has no ONNX counterpart.
     """
     program = capture(model, example, dynamic_batch)
+    (output,) = (node for node in program.graph.nodes if node.op == "output")
+    for value in tree_leaves(output.args):
+        if value is not None and not isinstance(getattr(value, "meta", {}).get("val"), Tensor):
+            raise CaptureError(
+                f"{label(model)} can't be exported to ONNX: it returns numbers beside its tensors;"
+                " return tensors alone"
+            )
     with quiet():
         try:
-            exported = torch.onnx.export(program, dynamo=True, verbose=False)
+            exported = torch.onnx.export(program, dynamo=True, verbose=False, opset_version=OPSET)
         except Exception as error:
             raise CaptureError(
-                f"{label(model)} can't be exported to ONNX: {first_line(error)}; engines 'eager'"
+                f"{label(model)} can't be exported to ONNX: {_reason(error)}; engines 'eager'"
                 " and 'compile' don't need ONNX"
             ) from error
     if exported is None:
         raise CaptureError(f"{label(model)} can't be exported to ONNX")
     return bytes(exported.model_proto.SerializeToString())
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what PyTorch's exporter stumbled over, which is behind its own error."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return _COLOURS.sub("", first_line(error))

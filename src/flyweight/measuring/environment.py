@@ -26,8 +26,8 @@ def environment(runner: Any, load: float | None) -> Environment:
     """The environment of a runner's timing.
 
     Args:
-        runner: anything callable; what it says of itself (`engine`, `threads`, `dtype`, `layout`,
-            `example`, `libraries`) is kept, what it doesn't is None.
+        runner: anything callable; what it says of itself (`engine`, `lowered`, `threads`,
+            `dtype`, `layout`, `example`, `libraries`) is kept, what it doesn't is None.
         load: the machine's load average before the run.
     """
     example = getattr(runner, "example", None)
@@ -46,6 +46,7 @@ def environment(runner: Any, load: float | None) -> Environment:
         libraries=_libraries(getattr(runner, "libraries", {})),
         commit=commit(),
         engine=getattr(runner, "engine", None),
+        lowered=getattr(runner, "lowered", None),
         dtype=getattr(runner, "dtype", None),
         layout=getattr(runner, "layout", None),
         batch=shape[0] if shape else None,

@@ -161,6 +161,7 @@ class CondensedGroupConv(nn.Module):
     ) -> None:
         super().__init__()
         selected = groups * (in_channels // condense)
+        self.in_channels = in_channels
         self.groups = groups
         # A fresh layer reads the channels in order; a condensed one brings its own choice.
         self.register_buffer("index", torch.arange(selected) % in_channels)

@@ -10,7 +10,8 @@ import numpy as np
 
 from flyweight.errors import RecordError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 has `Environment.lowered`; files of version 1 are read, and written again as version 2."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,19 @@ class Environment:
     commit: str | None
     """Of Flyweight's own checkout, with "+changes" where it was modified; None when installed."""
     engine: str | None
+    lowered: bool | None
+    """Whether the lowered network was run; None in records from before there was lowering."""
     dtype: str | None
     """The precision that was run."""
     layout: str | None
     batch: int | None
     input: tuple[int, ...] | None
     """Shape of the input, batch first."""
+
+    @property
+    def form(self) -> str | None:
+        """The engine, with "+lowered" behind it where the lowered network was run."""
+        return f"{self.engine}+lowered" if self.engine and self.lowered else self.engine
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,8 @@ def from_json(data: object) -> Record:
         )
     fields = {key: value for key, value in data.items() if key not in DERIVED}
     try:
+        if version == 1:
+            fields = _from_version_1(fields)
         fields["environment"] = Environment(**_tuples(fields["environment"]))
         if fields.get("network") is not None:
             fields["network"] = NetworkFacts(**fields["network"])
@@ -154,6 +164,14 @@ def from_json(data: object) -> Record:
         raise RecordError(f"field {error.args[0]!r} is missing") from None
     except (TypeError, ValueError) as error:
         raise RecordError(f"not a record: {error}") from None
+
+
+def _from_version_1(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields as this version has them: nothing was lowered then."""
+    old = fields["environment"]
+    if "lowered" in old:
+        raise RecordError("not a record: schema 1 has no field 'lowered'")
+    return {**fields, "environment": {**old, "lowered": None}, "schema_version": SCHEMA_VERSION}
 
 
 def _tuples(environment: Mapping[str, Any]) -> dict[str, Any]:

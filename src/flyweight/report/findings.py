@@ -44,7 +44,7 @@ def time_ratio(a: Record, b: Record) -> Ratio:
 def contradiction(records: Sequence[Record]) -> Contradiction | None:
     """The pair that FLOPs misjudge most, by (ratio of times) x (inverse ratio of FLOPs).
 
-    Only records that differ in nothing but the network are compared: same run, engine,
+    Only records that differ in nothing but the network are compared: same run, engine, form,
     precision, threads, layout and batch. None where no pair is measurably the wrong way round.
     """
     found = sorted(_suspects(records), reverse=True)
@@ -71,7 +71,7 @@ def _comparable(records: Sequence[Record]) -> list[list[int]]:
     for index, record in enumerate(records):
         if record.network is not None:
             e = record.environment
-            key = (record.run, e.engine, e.dtype, e.threads, e.layout, e.batch)
+            key = (record.run, e.form, e.dtype, e.threads, e.layout, e.batch)
             groups[key].append(index)
     return list(groups.values())
 
@@ -109,7 +109,7 @@ def _flops(records: Sequence[Record]) -> str:
         )
     called = names(records)
     fewer, more = records[found.fewer], records[found.more]
-    engine = fewer.environment.engine
+    engine = fewer.environment.form
     value, low, high = interval(found.ratio.value, found.ratio.low, found.ratio.high)
     return (
         f"FLOPs mislead: {called[found.fewer]} needs {_madds(fewer)} M multiply-adds and takes"
@@ -130,8 +130,8 @@ def _madds(record: Record) -> str:
 def _called(records: Sequence[Record]) -> list[str]:
     """Names with their engines; a runner that is not a known network says its engine itself."""
     return [
-        f"{name} on {record.environment.engine}"
-        if record.network and record.environment.engine
+        f"{name} on {record.environment.form}"
+        if record.network and record.environment.form
         else name
         for name, record in zip(names(records), records, strict=True)
     ]

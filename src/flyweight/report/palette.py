@@ -23,6 +23,8 @@ SHAPES = {
     "diamond": "M0,-1.1L1.1,0L0,1.1L-1.1,0Z",
     "cross": "M-1,-.4H-.4V-1H.4V-.4H1V.4H.4V1H-.4V.4H-1Z",
     "triangle-down": "M-1,-.87L0,.87L1,-.87Z",
+    "triangle-right": "M-.87,-1L.87,0L-.87,1Z",
+    "triangle-left": "M.87,-1L-.87,0L.87,1Z",
 }
 
 

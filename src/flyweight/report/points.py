@@ -19,7 +19,7 @@ class Point:
         title: names the record; no other of the report has it.
         name: the network's name, or the runner's.
         family: of the network.
-        series: the engine, with whatever else sets it apart from the report's other records.
+        series: the engine and form, and whatever else sets it apart from the other records.
         ms: median time per image, in milliseconds.
         q1_ms: its lower quartile.
         q3_ms: its upper quartile.
@@ -117,7 +117,7 @@ def _rest(parts: Sequence[str], varying: Sequence[bool]) -> list[tuple[str, bool
 def _parts(environment: Environment) -> tuple[str, ...]:
     threads = environment.threads
     return (
-        environment.engine or NO_ENGINE,
+        environment.form or NO_ENGINE,
         environment.dtype or "",
         "" if threads is None else f"{threads} thread{'s' if threads > 1 else ''}",
         f"batch {environment.batch or 1}",

@@ -12,7 +12,7 @@ from flyweight.records.statistics import CONFIDENCE
 from flyweight.report.points import points
 from flyweight.report.text import counted, digits, listed, span
 
-PER_RUNNER = ("threads", "dtype", "layout", "batch", "input", "engine", "load_average")
+PER_RUNNER = ("threads", "dtype", "layout", "batch", "input", "engine", "lowered", "load_average")
 """Fields of the environment that the runner chose or the moment gave, not the machine."""
 
 

@@ -99,7 +99,7 @@ def _millions(count: int | None) -> Cell:
 
 COLUMNS = (
     Column("network", lambda r, _: _network(r), number=False),
-    Column("engine", lambda r, _: Cell(r.environment.engine or UNKNOWN), number=False),
+    Column("engine", lambda r, _: Cell(r.environment.form or UNKNOWN), number=False),
     Column("median (ms per call)", lambda r, _: _number(r.median_s * 1e3)),
     Column("inter-quartile range", lambda r, _: _spread(r)),
     Column("n", lambda r, _: _interrupted(r)),

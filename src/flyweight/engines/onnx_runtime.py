@@ -54,6 +54,22 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
         CaptureError: the module can't be exported, or ONNX Runtime refuses it.
     """
     check(options)
+    onnx_bytes = to_onnx(frozen_copy(model), torch.from_numpy(example))
+    return from_onnx(onnx_bytes, label(model), example, options)
+
+
+def from_onnx(onnx_bytes: bytes, network: str, example: Array, options: Options) -> Runner:
+    """A runner over a session of an ONNX model.
+
+    Args:
+        onnx_bytes: what `to_onnx` returns.
+        network: what the runner is to call it.
+        example: an input of the model.
+        options: how to run it.
+
+    Raises:
+        CaptureError: ONNX Runtime refuses the model.
+    """
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = options.threads
     settings.inter_op_num_threads = 1
@@ -62,11 +78,10 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
     settings.add_session_config_entry("session.force_spinning_stop", "1")
     if options.precision == "bfloat16":
         settings.add_session_config_entry(_BF16_PRODUCTS, "1")
-    onnx_bytes = to_onnx(frozen_copy(model), torch.from_numpy(example))
     try:
         session = ort.InferenceSession(onnx_bytes, settings, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise CaptureError(f"ONNX Runtime refuses {label(model)}: {first_line(error)}") from error
+        raise CaptureError(f"ONNX Runtime refuses {network}: {first_line(error)}") from error
     name = session.get_inputs()[0].name
 
     def call(x: Array) -> Array | tuple[Array, ...]:
@@ -75,7 +90,7 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
 
     return Runner(
         engine="onnxruntime",
-        network=label(model),
+        network=network,
         threads=options.threads,
         example=example,
         dtype="bfloat16 products" if options.precision == "bfloat16" else "float32",

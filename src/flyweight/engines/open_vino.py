@@ -47,6 +47,21 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
     """
     check(options)
     onnx_bytes = to_onnx(frozen_copy(model), torch.from_numpy(example))
+    return from_onnx(onnx_bytes, label(model), example, options)
+
+
+def from_onnx(onnx_bytes: bytes, network: str, example: Array, options: Options) -> Runner:
+    """A runner over an infer request of an ONNX model.
+
+    Args:
+        onnx_bytes: what `to_onnx` returns.
+        network: what the runner is to call it.
+        example: an input of the model.
+        options: how to run it.
+
+    Raises:
+        CaptureError: OpenVINO refuses the model.
+    """
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": "1",
@@ -58,7 +73,7 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
         core = ov.Core()
         compiled = core.compile_model(core.read_model(onnx_bytes), "CPU", settings)
     except Exception as error:
-        raise CaptureError(f"OpenVINO refuses {label(model)}: {first_line(error)}") from error
+        raise CaptureError(f"OpenVINO refuses {network}: {first_line(error)}") from error
     request = compiled.create_infer_request()
     count = len(compiled.outputs)
 
@@ -69,7 +84,7 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
 
     return Runner(
         engine="openvino",
-        network=label(model),
+        network=network,
         threads=options.threads,
         example=example,
         dtype=_precision(compiled),

@@ -257,10 +257,10 @@ class _Emitter:
         if key in self.made:
             return self.made[key]
         groups = _shuffle_groups(self._places(ids))
-        if groups:
+        if groups > self.rules.index_groups:
             whole = self._piece(pieces[0][0], 0, len(ids), space)
             node = self._shuffled(whole, len(ids), groups, space)
-        elif len(pieces) <= self.rules.max_pieces:
+        elif not groups and len(pieces) <= self.rules.max_pieces:
             node = self._call(aten.cat.default, [self._piece(*p, space) for p in pieces], 1)
         else:
             order = self.orders.sorted(np.unique(ids))

@@ -9,10 +9,11 @@ from flyweight.graph import capture, frozen_copy
 from flyweight.graph.program import Program
 from flyweight.graph.reading import read_program
 from flyweight.lowering import rewrites
+from flyweight.lowering.alignment import align
 from flyweight.lowering.emit import emit
 from flyweight.lowering.movement import movement
 from flyweight.lowering.report import LoweringReport, Rewrite
-from flyweight.lowering.rules import rules_for
+from flyweight.lowering.rules import Rules, rules_for
 from flyweight.nn import label
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-3}
@@ -44,7 +45,7 @@ def lower(model: nn.Module, example: Tensor, engine: str | None = None) -> fx.Gr
     rules = rules_for(engine)
     captured = capture(frozen_copy(model), example, dynamic_batch=True)
     program = read_program(captured)
-    done = rewritten(program, merge_siblings=rules.merge_siblings)
+    done = rewritten(program, rules)
     with torch.no_grad():
         lowered = emit(program, rules)
     before, expected = movement(captured.module(), example)
@@ -62,7 +63,7 @@ def lower(model: nn.Module, example: Tensor, engine: str | None = None) -> fx.Gr
     return lowered
 
 
-def rewritten(program: Program, merge_siblings: bool) -> list[Rewrite]:
+def rewritten(program: Program, rules: Rules) -> list[Rewrite]:
     """Do all exact rewrites on a program; what was done where."""
     moves = tuple(where for name, where in program.moves if not name.startswith(_VIEWS))
     done = [
@@ -72,9 +73,11 @@ def rewritten(program: Program, merge_siblings: bool) -> list[Rewrite]:
         ("batch norms folded into the convolution before", rewrites.fold_norms_back(program)),
         ("batch norms folded into the convolution after", rewrites.fold_norms_ahead(program)),
     ]
-    if merge_siblings:
+    if rules.merge_siblings:
         spared = rewrites.merge_siblings(program)
         done.append(("1x1 convolutions of one input merged", spared))
+    widened = align(program, rules.align_read, rules.align_block)
+    done.append(("zero channels added for the engine's blocks", widened))
     return [Rewrite(what, tuple(where)) for what, where in done]
 
 

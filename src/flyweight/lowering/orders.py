@@ -108,12 +108,12 @@ def _roots(program: Program) -> Ids:
             continue
         assert not isinstance(step, Opaque)
         leader = leading(step, owner)
-        if _is_whole(program, leader):
+        if is_whole(program, leader):
             roots[step.out.ids] = roots[leader]
     return roots
 
 
-def _is_whole(program: Program, ids: Ids) -> bool:
+def is_whole(program: Program, ids: Ids) -> bool:
     """Whether these are all channels of one value, each once."""
     first = program.value_of(int(ids[0]))
     return len(ids) == first.channels and bool((np.sort(ids) == first.ids).all())
@@ -148,17 +148,17 @@ def _demands(program: Program, roots: Ids) -> _Demands:
                 taken = rooted[owners == first]
                 if len(np.unique(taken)) < program.value_of(int(first)).channels:
                     some[int(first)].append(taken)
-                elif not is_dense(step) and not keeps_order(step) and _is_whole(program, rooted):
+                elif not is_dense(step) and not keeps_order(step) and is_whole(program, rooted):
                     exact.setdefault(int(first), rooted)
         if keeps_order(step):
             leader = leading(step, owner)
             for ids in operands:
-                if ids is not leader and _is_whole(program, roots[ids]):
+                if ids is not leader and is_whole(program, roots[ids]):
                     beside.setdefault(int(owner[roots[ids[0]]]), (roots[ids], leader))
     for leaf in program.outputs:
         if isinstance(leaf, ChannelMap):
             rooted = roots[leaf.ids.ravel()]
-            if _is_whole(program, rooted):
+            if is_whole(program, rooted):
                 exact.setdefault(int(owner[rooted[0]]), rooted)
     return _Demands(exact, some, beside)
 

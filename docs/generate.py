@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flyweight.records import Record, read_records
 from flyweight.report import summary, write_png
+from flyweight.report.lowering import Gain, gains, geometric_mean, write_gains_png
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -18,6 +19,8 @@ import networks  # noqa: E402
 
 RECORDS = ROOT / "results" / "intel-xeon-processor-2-cores" / "table8.jsonl"
 PICTURE = ROOT / "docs" / "images" / "table8.png"
+LOWERING = ROOT / "results" / "amd-epyc-2-cores" / "lowering.jsonl"
+LOWERING_PICTURE = ROOT / "docs" / "images" / "lowering.png"
 ENGINES = ("eager", "compile", "openvino", "onnxruntime")
 SHOWN = "onnxruntime"
 
@@ -82,11 +85,64 @@ def said(records: Sequence[Record]) -> str:
     return summary(on(SHOWN, records))
 
 
+def lowering(records: Sequence[Record]) -> str:
+    """Every network plain and lowered, the largest gain first, and the ShuffleNets' mean."""
+    found: dict[str, dict[str, Gain]] = {}
+    for gain in gains(read_records(LOWERING)):
+        engine = gain.engine if gain.dtype == "float32" else f"{gain.engine} {gain.dtype}"
+        found.setdefault(gain.network, {})[engine] = gain
+    engines = sorted({engine for row in found.values() for engine in row})
+    lines = [
+        "| network | "
+        + " | ".join(f"{e}: plain (ms) | lowered (ms) | ratio" for e in engines)
+        + " |",
+        "| --- |" + " ---: |" * (3 * len(engines)),
+    ]
+    for name in sorted(found, key=lambda name: geometric_mean(list(found[name].values()))):
+        cells = [name]
+        for engine in engines:
+            gain, ratio = found[name][engine], found[name][engine].ratio
+            interval = f"{ratio.value:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"
+            cells += [f"{gain.plain_s * 1e3:.2f}", f"{gain.lowered_s * 1e3:.2f}", interval]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def lowering_said(records: Sequence[Record]) -> str:
+    """The mean gain of the ShuffleNets in Table 8, the best and the worst network."""
+    measured = read_records(LOWERING)
+    found = gains(measured)
+    sentences = []
+    for engine in sorted({gain.engine for gain in found}):
+        on_engine = [gain for gain in found if gain.engine == engine]
+        shuffled = [
+            gain
+            for gain in on_engine
+            if gain.family in ("ShuffleNet V1", "ShuffleNet V2") and "halved" not in gain.network
+        ]
+        worst = max(on_engine, key=lambda gain: gain.ratio.value)
+        best = min(on_engine, key=lambda gain: gain.ratio.value)
+        sentences.append(
+            f"On {engine} the {len(shuffled)} ShuffleNets of Table 8 take"
+            f" {geometric_mean(shuffled):.2f} of their time (geometric mean); over all networks the"
+            f" ratios go from {best.ratio.value:.2f} ({best.network}) to"
+            f" {worst.ratio.value:.2f} ({worst.network})."
+        )
+    about = measured[0].environment
+    sentences.append(
+        f"One core of {about.cpu} ({about.instruction_sets[-1]}), batch 1,"
+        f" {measured[0].started[:10]}; ratios paired by round, with 95% intervals."
+    )
+    return " ".join(sentences)
+
+
 PARTS: dict[str, Callable[[Sequence[Record]], str]] = {
     "table8": table8,
     "how": how,
     "said": said,
     "families": lambda records: networks.families(),
+    "lowering": lowering,
+    "lowering_said": lowering_said,
 }
 
 
@@ -104,7 +160,16 @@ def readme() -> str:
     return generated((ROOT / "README.md").read_text(encoding="utf-8"), read_records(RECORDS))
 
 
-PAGES: dict[str, Callable[[], str]] = {"README.md": readme, "docs/networks.md": networks.page}
+def lowering_page() -> str:
+    """docs/lowering.md with what the records give."""
+    return generated((ROOT / "docs" / "lowering.md").read_text(encoding="utf-8"), [])
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "README.md": readme,
+    "docs/lowering.md": lowering_page,
+    "docs/networks.md": networks.page,
+}
 
 
 def stale(page: str) -> bool:
@@ -124,6 +189,7 @@ def main(check: bool) -> int:
         (ROOT / page).write_text(write(), encoding="utf-8")
     PICTURE.parent.mkdir(exist_ok=True)
     write_png(on(SHOWN, read_records(RECORDS)), PICTURE)
+    write_gains_png(read_records(LOWERING), LOWERING_PICTURE)
     return 0
 
 

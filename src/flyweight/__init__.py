@@ -13,12 +13,14 @@ __all__ = [
     "list_models",
     "load_pretrained",
     "load_weights",
+    "lower",
     "measure",
     "model_info",
 ]
 
 if TYPE_CHECKING:
     from flyweight.api import compile, cost, export
+    from flyweight.lowering import lower
     from flyweight.measuring import measure
     from flyweight.zoo import create_model, list_models, model_info
     from flyweight.zoo.weights import load_pretrained, load_weights
@@ -31,6 +33,7 @@ _HOMES = {
     "list_models": "flyweight.zoo",
     "load_pretrained": "flyweight.zoo.weights",
     "load_weights": "flyweight.zoo.weights",
+    "lower": "flyweight.lowering",
     "measure": "flyweight.measuring",
     "model_info": "flyweight.zoo",
 }

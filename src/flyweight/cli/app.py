@@ -18,6 +18,7 @@ from flyweight.cli import (
     cost,
     evaluate,
     export,
+    lower,
     report,
     weights,
 )
@@ -39,6 +40,7 @@ app.command("bench")(bench.bench_command)
 app.command("compare")(compare.compare_command)
 app.command("classify")(classify.classify_command)
 app.command("evaluate")(evaluate.evaluate_command)
+app.command("lower")(lower.lower_command)
 app.command("export")(export.export_command)
 app.command("report")(report.report_command)
 app.add_typer(weights.app, name="weights")

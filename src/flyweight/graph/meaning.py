@@ -16,8 +16,8 @@ from flyweight.graph.program import (
     Linear,
     Operand,
     PerChannel,
-    Program,
     Value,
+    Values,
 )
 
 aten = torch.ops.aten
@@ -62,9 +62,9 @@ class NewValue:
     shape: Sequence[Size] | None
     dtype: torch.dtype
 
-    def made(self, program: Program, channels: int, space: Sequence[int]) -> Value:
+    def made(self, values: Values, channels: int, space: Sequence[int]) -> Value:
         """A new value of this dtype."""
-        return program.new_value(channels, space, self.dtype)
+        return values.new_value(channels, space, self.dtype)
 
     @property
     def space(self) -> tuple[int, ...]:
@@ -91,28 +91,28 @@ def step_of(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     new: NewValue,
-    program: Program,
+    values: Values,
     where: str,
 ) -> Made | None:
     """The step that an operation is; None for one whose effect on channels isn't known here."""
     maps = [arg for arg in args if isinstance(arg, ChannelMap)]
     if target in UNARY and len(maps) == 1 and isinstance(args[0], ChannelMap):
-        return _elementwise(target, args, kwargs, new, program, where)
+        return _elementwise(target, args, kwargs, new, values, where)
     if not new.usual or not maps or not all(one.is_plain() for one in maps):
-        return _linear(args, new, program, where) if target == aten.linear.default else None
+        return _linear(args, new, values, where) if target == aten.linear.default else None
     if target == aten.linear.default:
-        return _linear(args, new, program, where)
+        return _linear(args, new, values, where)
     if target in CONVS:
-        return _conv(target, args, kwargs, new, program, where)
+        return _conv(target, args, kwargs, new, values, where)
     if target in NORMS:
-        return _norm(args, args[NORMS[target]], new, program, where)
+        return _norm(args, args[NORMS[target]], new, values, where)
     if target in BINARY:
-        return _binary(target, args, kwargs, new, program, where)
+        return _binary(target, args, kwargs, new, values, where)
     if target == aten.prelu.default and isinstance(args[1], Tensor):
         weight = PerChannel(args[1], 0) if args[1].numel() > 1 else args[1]
-        return _one(target, (args[0], weight), kwargs, new, program, where)
+        return _one(target, (args[0], weight), kwargs, new, values, where)
     if len(maps) == 1 and _positions_only(target, args, kwargs):
-        return _one(target, args, kwargs, new, program, where)
+        return _one(target, args, kwargs, new, values, where)
     return None
 
 
@@ -133,13 +133,13 @@ def _elementwise(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     new: NewValue,
-    program: Program,
+    values: Values,
     where: str,
 ) -> Channelwise | None:
     x: ChannelMap = args[0]
     ids = np.unique(x.ids)
-    space = program.value_of(int(ids[0])).space
-    out = new.made(program, len(ids), space)
+    space = values.value_of(int(ids[0])).space
+    out = new.made(values, len(ids), space)
     return Channelwise(target, (Operand(ids, space), *args[1:]), kwargs, out, where)
 
 
@@ -152,12 +152,12 @@ def _one(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     new: NewValue,
-    program: Program,
+    values: Values,
     where: str,
 ) -> Channelwise:
     """An operation on one plain tensor that keeps its channels."""
     operand = _operand(args[0])
-    out = new.made(program, len(operand.ids), new.space)
+    out = new.made(values, len(operand.ids), new.space)
     return Channelwise(target, (operand, *args[1:]), kwargs, out, where)
 
 
@@ -182,7 +182,7 @@ def _binary(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     new: NewValue,
-    program: Program,
+    values: Values,
     where: str,
 ) -> Affine | Channelwise | None:
     a, b = args[:2]
@@ -192,7 +192,7 @@ def _binary(
         if isinstance(one, ChannelMap) and len(one.dims) != rank:
             return None
     if isinstance(a, ChannelMap) and isinstance(b, Tensor):
-        affine = _affine(target, a, b, kwargs, new, program, where)
+        affine = _affine(target, a, b, kwargs, new, values, where)
         if affine is not None:
             return affine
     replaced: list[Any] = []
@@ -209,7 +209,7 @@ def _binary(
             replaced.append(PerChannel(one, axis) if varies else one)
         else:
             replaced.append(one)
-    out = new.made(program, channels, new.space)
+    out = new.made(values, channels, new.space)
     return Channelwise(target, (*replaced, *args[2:]), kwargs, out, where)
 
 
@@ -219,7 +219,7 @@ def _affine(
     constant: Tensor,
     kwargs: dict[str, Any],
     new: NewValue,
-    program: Program,
+    values: Values,
     where: str,
 ) -> Affine | None:
     """A number for each channel, times or plus: batch norm written out."""
@@ -239,12 +239,12 @@ def _affine(
     if target not in pairs:
         return None
     scale, shift = pairs[target]()
-    out = new.made(program, channels, new.space)
+    out = new.made(values, channels, new.space)
     return Affine(_operand(x), scale, shift, out, where)
 
 
 def _norm(
-    args: tuple[Any, ...], eps: float, new: NewValue, program: Program, where: str
+    args: tuple[Any, ...], eps: float, new: NewValue, values: Values, where: str
 ) -> Affine | None:
     x, weight, bias, mean, variance = args[:5]
     if not (isinstance(x, ChannelMap) and isinstance(mean, Tensor)):
@@ -256,7 +256,7 @@ def _norm(
     shift = -mean.double() * scale
     if bias is not None:
         shift = shift + bias.double()
-    out = new.made(program, x.ids.size, new.space)
+    out = new.made(values, x.ids.size, new.space)
     return Affine(_operand(x), scale, shift, out, where)
 
 
@@ -265,7 +265,7 @@ def _conv(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     new: NewValue,
-    program: Program,
+    values: Values,
     where: str,
 ) -> Conv | None:
     names = ("x", "weight", "bias", "stride", "padding", "dilation", "groups")
@@ -281,20 +281,20 @@ def _conv(
         sizes = list(given.get(name, [default]))
         return tuple(sizes * (rank - 2) if len(sizes) == 1 else sizes)
 
-    out = new.made(program, weight.shape[0], new.space)
+    out = new.made(values, weight.shape[0], new.space)
     return Conv(
         _operand(x), weight, bias, per_axis("stride", 1), per_axis("padding", 0),
         per_axis("dilation", 1), int(given.get("groups", 1)), out, where,
     )  # fmt: skip
 
 
-def _linear(args: tuple[Any, ...], new: NewValue, program: Program, where: str) -> Linear | None:
+def _linear(args: tuple[Any, ...], new: NewValue, values: Values, where: str) -> Linear | None:
     x, weight, bias = args[0], args[1], args[2] if len(args) > 2 else None
     if not isinstance(x, ChannelMap) or not x.is_flattened() or not isinstance(weight, Tensor):
         return None
     if bias is not None and not isinstance(bias, Tensor):
         return None
     ids = x.ids.ravel()
-    space = program.value_of(int(ids[0])).space if x.space else ()
-    out = new.made(program, weight.shape[0], ())
+    space = values.value_of(int(ids[0])).space if x.space else ()
+    out = new.made(values, weight.shape[0], ())
     return Linear(Operand(ids, space), weight, bias, out, where)

@@ -1,5 +1,6 @@
 """A captured network as the steps that compute something, read through channel maps."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -154,25 +155,15 @@ class Opaque:
 Step: TypeAlias = Conv | Linear | Affine | Channelwise | Opaque
 
 
-@dataclass(eq=False)
-class Program:
-    """A network: an input, steps in an order in which they can run, and what it puts out.
+class Values:
+    """Values whose channels are numbered one after another.
 
     Attributes:
-        input: the images.
-        steps: what is computed.
-        outputs: a `ChannelMap`, `Raw`, or constant for each output.
-        structure: how the outputs are nested.
-        values: every value by the number of its first channel, ascending.
-        moves: the moves that became channel maps: the operation, and the module that asked.
+        values: all of them, by the number of their first channel.
     """
 
-    input: Value
-    steps: list[Step]
-    outputs: list[Any]
-    structure: TreeSpec
-    values: list[Value] = field(default_factory=list)
-    moves: list[tuple[str, str]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.values: list[Value] = []
 
     def new_value(self, channels: int, space: Sequence[int], dtype: torch.dtype) -> Value:
         """A value with numbers of its own."""
@@ -184,8 +175,7 @@ class Program:
 
     def value_of(self, channel: int) -> Value:
         """The value that a channel belongs to."""
-        firsts = [value.first for value in self.values]
-        return self.values[int(np.searchsorted(firsts, channel, side="right")) - 1]
+        return self.values[bisect_right(self.values, channel, key=lambda v: v.first) - 1]
 
     def owners(self, ids: Ids) -> Ids:
         """For each channel, the number of the first channel of its value."""
@@ -195,6 +185,32 @@ class Program:
     def sources(self, ids: Ids) -> list[Value]:
         """The values that some channels belong to, ascending."""
         return [self.value_of(int(first)) for first in np.unique(self.owners(ids))]
+
+    def numbers(self) -> Ids:
+        """The number of every channel; a start for `renumber`."""
+        last = self.values[-1]
+        return np.arange(last.first + last.channels)
+
+
+@dataclass(eq=False)
+class Program:
+    """A network: an input, steps in an order in which they can run, and what it puts out.
+
+    Attributes:
+        input: the images.
+        steps: what is computed.
+        outputs: a `ChannelMap`, `Raw`, or constant for each output.
+        structure: how the outputs are nested.
+        values: the input, what steps put out, and what they once did.
+        moves: the moves that became channel maps: the operation, and the module that asked.
+    """
+
+    input: Value
+    steps: list[Step]
+    outputs: list[Any]
+    structure: TreeSpec
+    values: Values
+    moves: list[tuple[str, str]] = field(default_factory=list)
 
 
 def reads(step: Step) -> list[Ids]:
@@ -248,15 +264,9 @@ def renumber(program: Program, new: Ids) -> None:
     program.outputs = [_renumbered(leaf, new) for leaf in program.outputs]
 
 
-def numbers(program: Program) -> Ids:
-    """The number of every channel; a start for `renumber`."""
-    last = program.values[-1]
-    return np.arange(last.first + last.channels)
-
-
 def times_read(program: Program) -> Ids:
     """How often every channel is read, by steps and as an output."""
-    counts = np.zeros(len(numbers(program)), dtype=np.int64)
+    counts = np.zeros(len(program.values.numbers()), dtype=np.int64)
     for step in program.steps:
         for ids in reads(step):
             np.add.at(counts, ids, 1)

@@ -15,7 +15,7 @@ from flyweight.graph import meaning
 from flyweight.graph.capture import quiet
 from flyweight.graph.maps import ChannelMap, MoveError, Size
 from flyweight.graph.moves import MOVES
-from flyweight.graph.program import Opaque, Program, Raw, Value
+from flyweight.graph.program import Opaque, Program, Raw, Step, Value, Values
 
 _CONSTANTS = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
 
@@ -47,6 +47,8 @@ class _Reader:
         self.captured = captured
         self.env: dict[fx.Node, Any] = {}
         self.symbol: Any = None
+        self.values = Values()
+        self.steps: list[Step] = []
         self.moves: list[tuple[str, str]] = []
 
     def program(self) -> Program:
@@ -60,7 +62,7 @@ class _Reader:
         if spec is None:
             raise CaptureError("the network puts out nothing")
         outputs = [self._plain(leaf) for leaf in output.args[0]]
-        return Program(self.input, self.steps, outputs, spec, self.values.values, self.moves)
+        return Program(self.input, self.steps, outputs, spec, self.values, self.moves)
 
     def _read_inputs(self, placeholders: Sequence[fx.Node]) -> None:
         specs = self.captured.graph_signature.input_specs
@@ -77,8 +79,6 @@ class _Reader:
         if self.symbol is None or tensor.dim() < 2:
             raise CaptureError("the network's number of images isn't open")
         sizes = [int(size) for size in tensor.shape[1:]]
-        self.values = Program(None, [], [], None)  # type: ignore[arg-type]
-        self.steps = self.values.steps
         self.input = self.values.new_value(sizes[0], sizes[1:], tensor.dtype)
         self.env[images[0]] = self.input.map()
 

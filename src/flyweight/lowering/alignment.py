@@ -22,7 +22,6 @@ from flyweight.graph.program import (
     Program,
     Step,
     Value,
-    numbers,
     outs,
     reads,
     renumber,
@@ -89,8 +88,8 @@ def _to_multiple(program: Program, step: Conv, multiple: int) -> bool:
     missing = -len(step.x.ids) % multiple
     if not missing or len(step.x.ids) < 2 * multiple:
         return False
-    sources = program.sources(step.x.ids)
-    owners = program.owners(step.x.ids)
+    sources = program.values.sources(step.x.ids)
+    owners = program.values.owners(step.x.ids)
     for source in sorted(sources, key=lambda s: -int((owners == s.first).sum())):
         chain = _chain(program, source)
         if chain is not None:
@@ -113,7 +112,7 @@ def _chain(program: Program, value: Value) -> Chain | None:
             return chain
         if not _takes_zeros(program, step):
             return None
-        value = program.value_of(int(reads(step)[0][0]))
+        value = program.values.value_of(int(reads(step)[0][0]))
         if (counts[value.ids] != 1).any():
             return None
 
@@ -127,7 +126,7 @@ def _takes_zeros(program: Program, step: Step) -> bool:
 
 def _readers(program: Program, value: Value) -> list[Any]:
     """The steps that read any channel of a value."""
-    mine = np.zeros(len(numbers(program)), dtype=bool)
+    mine = np.zeros(len(program.values.numbers()), dtype=bool)
     mine[value.ids] = True
     return [step for step in program.steps if any(mine[ids].any() for ids in reads(step))]
 
@@ -142,8 +141,8 @@ def _widen(program: Program, chain: Chain, extra: int) -> Ids:
         else:
             step.weight = _padded(step.weight, 0, extra)
             step.bias = None if step.bias is None else _padded(step.bias, 0, extra)
-        step.out = program.new_value(old.channels + extra, old.space, old.dtype)
-        new = numbers(program)
+        step.out = program.values.new_value(old.channels + extra, old.space, old.dtype)
+        new = program.values.numbers()
         new[old.ids] = step.out.ids[: old.channels]
         renumber(program, new)
         zeros = step.out.ids[old.channels :]

@@ -219,7 +219,7 @@ class _Emitter:
         ids = x.ids.ravel()
         if x.is_plain():
             return self._gather(ids, tuple(size.count for size in x.sizes()[2:]))
-        space = self.program.value_of(int(ids[0])).space
+        space = self.program.values.value_of(int(ids[0])).space
         positions = sorted(x.space, key=lambda atom: atom.axis)
         runs = [atom for dim in x.dims for atom in dim if atom.kind == "channels"]
         atoms = [Atom("batch", -1), *runs, *positions]
@@ -242,7 +242,7 @@ class _Emitter:
     def _places(self, ids: Ids) -> Ids | None:
         """Where channels lie that are one value's, each once; None for any other selection."""
         firsts = np.unique(self.orders.owner[ids])
-        value = self.program.value_of(int(firsts[0]))
+        value = self.program.values.value_of(int(firsts[0]))
         places = self.orders.place[ids]
         if len(firsts) > 1 or len(ids) != value.channels:
             return None
@@ -284,7 +284,7 @@ class _Emitter:
                 parts += [self._piece(*piece, space) for piece in pieces]
             else:
                 places = torch.from_numpy(self.orders.place[mine])
-                value = self.program.value_of(int(first))
+                value = self.program.values.value_of(int(first))
                 node = self._piece(value.first, 0, value.channels, space)
                 index = self._tensor(places, "index")
                 parts.append(self._call(aten.index_select.default, node, 1, index))
@@ -302,7 +302,7 @@ class _Emitter:
         ]
 
     def _piece(self, first: int, start: int, end: int, space: tuple[int, ...]) -> fx.Node:
-        value, node = self.program.value_of(first), self.values[first]
+        value, node = self.program.values.value_of(first), self.values[first]
         if value.space != space:
             shape = [-1, value.channels, *space]
             node = self._once((first, space), aten.reshape.default, node, shape)

@@ -20,7 +20,6 @@ from flyweight.graph.program import (
     Program,
     Step,
     Value,
-    numbers,
     reads,
 )
 
@@ -46,8 +45,8 @@ class Orders:
 
 def chosen_orders(program: Program) -> Orders:
     """An order for every value of a program."""
-    channels = numbers(program)
-    orders = Orders({}, np.zeros_like(channels), program.owners(channels))
+    channels = program.values.numbers()
+    orders = Orders({}, np.zeros_like(channels), program.values.owners(channels))
     roots = _roots(program)
     demands = _demands(program, roots)
     _set(orders, program.input, np.arange(program.input.channels))
@@ -101,8 +100,8 @@ def _roots(program: Program) -> Ids:
 
     A step that keeps the order of exactly one value's channels puts its own in the same places.
     """
-    roots = numbers(program)
-    owner = program.owners(roots)
+    roots = program.values.numbers()
+    owner = program.values.owners(roots)
     for step in program.steps:
         if not keeps_order(step):
             continue
@@ -115,7 +114,7 @@ def _roots(program: Program) -> Ids:
 
 def is_whole(program: Program, ids: Ids) -> bool:
     """Whether these are all channels of one value, each once."""
-    first = program.value_of(int(ids[0]))
+    first = program.values.value_of(int(ids[0]))
     return len(ids) == first.channels and bool((np.sort(ids) == first.ids).all())
 
 
@@ -138,7 +137,7 @@ def _demands(program: Program, roots: Ids) -> _Demands:
     exact: dict[int, Ids] = {}
     some: dict[int, list[Ids]] = defaultdict(list)
     beside: dict[int, tuple[Ids, Ids]] = {}
-    owner = program.owners(numbers(program))
+    owner = program.values.owners(program.values.numbers())
     for step in program.steps:
         operands = reads(step)
         for ids in operands:
@@ -146,7 +145,7 @@ def _demands(program: Program, roots: Ids) -> _Demands:
             owners = owner[rooted]
             for first in np.unique(owners):
                 taken = rooted[owners == first]
-                if len(np.unique(taken)) < program.value_of(int(first)).channels:
+                if len(np.unique(taken)) < program.values.value_of(int(first)).channels:
                     some[int(first)].append(taken)
                 elif not is_dense(step) and not keeps_order(step) and is_whole(program, rooted):
                     exact.setdefault(int(first), rooted)

@@ -22,7 +22,6 @@ from flyweight.graph.program import (
     Raw,
     Step,
     Value,
-    numbers,
     outs,
     raws,
     read_as,
@@ -34,7 +33,7 @@ from flyweight.graph.program import (
 
 def drop_unread(program: Program) -> list[str]:
     """Remove steps whose results nothing reads."""
-    wanted = np.zeros(len(numbers(program)), dtype=bool)
+    wanted = np.zeros(len(program.values.numbers()), dtype=bool)
     wanted_raws = {leaf for leaf in program.outputs if isinstance(leaf, Raw)}
     for leaf in program.outputs:
         if hasattr(leaf, "ids"):
@@ -57,7 +56,7 @@ def drop_unread(program: Program) -> list[str]:
 
 def merge_equal(program: Program) -> list[str]:
     """Compute once what several steps compute alike (NASNet's ReLUs)."""
-    new = numbers(program)
+    new = program.values.numbers()
     known: dict[Hashable, Value] = {}
     kept: list[Step] = []
     merged: list[str] = []
@@ -106,7 +105,7 @@ def fold_norms_back(program: Program) -> list[str]:
         counts = times_read(program)
         makers = {id(out): other for other in program.steps for out in outs(other)}
         ids = step.x.ids
-        sources = [makers.get(id(value)) for value in program.sources(ids)]
+        sources = [makers.get(id(value)) for value in program.values.sources(ids)]
         if (counts[ids] != 1).any() or not all(isinstance(s, Conv | Linear) for s in sources):
             continue
         scale, shift = _spread(program, ids, step.scale, step.shift)
@@ -126,7 +125,7 @@ def fold_norms_ahead(program: Program) -> list[str]:
     """
     folded: list[str] = []
     for step in [step for step in program.steps if isinstance(step, Affine)]:
-        mine = np.zeros(len(numbers(program)), dtype=bool)
+        mine = np.zeros(len(program.values.numbers()), dtype=bool)
         mine[step.out.ids] = True
         readers = [s for s in program.steps if any(mine[ids].any() for ids in reads(s))]
         is_output = any(mine[leaf.ids].any() for leaf in program.outputs if hasattr(leaf, "ids"))
@@ -152,7 +151,7 @@ def _spread(
     program: Program, ids: np.ndarray[Any, Any], scale: Tensor, shift: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Scale and shift by number of channel, 1 and 0 elsewhere; in double precision."""
-    count = len(numbers(program))
+    count = len(program.values.numbers())
     all_scales = torch.ones(count, dtype=torch.float64)
     all_shifts = torch.zeros(count, dtype=torch.float64)
     all_scales[torch.from_numpy(ids)] = scale.double()
@@ -162,7 +161,7 @@ def _spread(
 
 def _remove(program: Program, step: Affine) -> None:
     program.steps.remove(step)
-    new = numbers(program)
+    new = program.values.numbers()
     new[step.out.ids] = step.x.ids
     renumber(program, new)
 
@@ -202,13 +201,13 @@ def merge_siblings(program: Program) -> list[str]:
             key = (np.sort(step.x.ids).tobytes(), step.x.space, step.stride, step.weight.dtype)
             families[key].append(step)
     spared: list[str] = []
-    new = numbers(program)
+    new = program.values.numbers()
     for family in families.values():
         if len(family) > 1:
             _merge(program, family, new)
             spared += [step.where for step in family]
     if spared:
-        renumber(program, np.concatenate([new, numbers(program)[len(new) :]]))
+        renumber(program, np.concatenate([new, program.values.numbers()[len(new) :]]))
     return spared
 
 
@@ -228,7 +227,7 @@ def _merge(program: Program, family: list[Conv], new: np.ndarray[Any, Any]) -> N
         none = torch.zeros(rows, dtype=step.weight.dtype)
         biases.append(none if step.bias is None else step.bias)
     total = sum(step.out.channels for step in family)
-    out = program.new_value(total, first.out.space, first.out.dtype)
+    out = program.values.new_value(total, first.out.space, first.out.dtype)
     merged = Conv(
         first.x, torch.cat(weights), torch.cat(biases), first.stride, first.padding,
         first.dilation, 1, out, first.where,

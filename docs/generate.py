@@ -129,8 +129,11 @@ def lowering_said(records: Sequence[Record]) -> str:
             f" {worst.ratio.value:.2f} ({worst.network})."
         )
     about = measured[0].environment
+    widest = next(
+        s for s in ("amx_bf16", "avx512f", "avx2", "asimd") if s in about.instruction_sets
+    )
     sentences.append(
-        f"One core of {about.cpu} ({about.instruction_sets[-1]}), batch 1,"
+        f"One core of {about.cpu} ({widest}), batch 1,"
         f" {measured[0].started[:10]}; ratios paired by round, with 95% intervals."
     )
     return " ".join(sentences)

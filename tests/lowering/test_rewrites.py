@@ -259,3 +259,13 @@ def test_pieces_of_a_channelwise_step_are_in_the_reading_order() -> None:
     program, x, y = program_of(net)
     assert count(program, Channelwise) == 1
     same(program, x, y)
+
+
+def test_channels_picked_for_a_group_convolution_are_picked_once() -> None:
+    """CondenseNet: an index, a norm, a ReLU, and a group convolution that can't choose."""
+    net = Net(
+        lambda s, x: s.b(F.relu(s.norm(torch.cat((s.a(x), x), 1)[:, [6, 0, 3, 2, 2, 9, 8, 1]]))),
+        a=nn.Conv2d(3, 8, 1), norm=nn.BatchNorm2d(8), b=nn.Conv2d(8, 4, 1, groups=2),
+    )  # fmt: skip
+    names = targets(check(net, 8))
+    assert names[-3:] == ["batch_norm", "relu", "conv2d"]

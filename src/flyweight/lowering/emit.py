@@ -263,32 +263,24 @@ class _Emitter:
         elif not groups and len(pieces) <= self.rules.max_pieces:
             node = self._call(aten.cat.default, [self._piece(*p, space) for p in pieces], 1)
         else:
-            order = self.orders.sorted(np.unique(ids))
-            near = np.unique(ids)[order]
-            place = {int(channel): k for k, channel in enumerate(near)}
-            index = torch.tensor([place[int(channel)] for channel in ids])
-            whole = self._joined(near, space)
-            if (index == torch.arange(len(index))).all():
-                return whole
-            node = self._call(aten.index_select.default, whole, 1, self._tensor(index, "index"))
+            node = self._indexed(ids, space)
         self.made[key] = node
         return node
 
-    def _joined(self, ids: Ids, space: tuple[int, ...]) -> fx.Node:
-        """Channels of several values as they lie, each value cut or gathered by itself."""
-        parts = []
-        for first in np.unique(self.orders.owner[ids]):
-            mine = ids[self.orders.owner[ids] == first]
-            pieces = self._pieces(mine)
-            if len(pieces) <= 2:
-                parts += [self._piece(*piece, space) for piece in pieces]
-            else:
-                places = torch.from_numpy(self.orders.place[mine])
-                value = self.program.values.value_of(int(first))
-                node = self._piece(value.first, 0, value.channels, space)
-                index = self._tensor(places, "index")
-                parts.append(self._call(aten.index_select.default, node, 1, index))
-        return parts[0] if len(parts) == 1 else self._call(aten.cat.default, parts, 1)
+    def _indexed(self, ids: Ids, space: tuple[int, ...]) -> fx.Node:
+        """Channels in many pieces: all of their values joined, and one index into that."""
+        values = self.program.values.sources(ids)
+        offsets = dict(zip(values, np.cumsum([0, *(v.channels for v in values)]), strict=False))
+        index = self.orders.place[ids].copy()
+        for value, offset in offsets.items():
+            index[self.orders.owner[ids] == value.first] += offset
+        wholes = [(value.first, 0, value.channels) for value in values]
+        parts = [self._piece(*piece, space) for piece in wholes]
+        joined = parts[0]
+        if len(parts) > 1:
+            joined = self._once((tuple(wholes), space), aten.cat.default, parts, 1)
+        node = self._tensor(torch.from_numpy(index), "index")
+        return self._call(aten.index_select.default, joined, 1, node)
 
     def _pieces(self, ids: Ids) -> list[tuple[int, int, int]]:
         """Runs of neighbours: (value, first place, place after the last)."""

@@ -60,7 +60,7 @@ def chosen_orders(program: Program) -> Orders:
         elif isinstance(step, Conv) and not step.depthwise:
             _set(orders, step.out, np.arange(step.out.channels))
         else:
-            _set(orders, step.out, orders.sorted(leading(step, orders.owner)))
+            _set(orders, step.out, _kept_order(step, demands, orders))
     return orders
 
 
@@ -160,6 +160,18 @@ def _demands(program: Program, roots: Ids) -> _Demands:
             if is_whole(program, rooted):
                 exact.setdefault(int(owner[rooted[0]]), rooted)
     return _Demands(exact, some, beside)
+
+
+def _kept_order(step: Step, demands: _Demands, orders: Orders) -> Ids:
+    """As its channels lie; or as a reader wants them who can't choose, since they are moved anyway.
+
+    (Where they lie whole in one value, that value was asked for the reader's order already.)
+    """
+    assert not isinstance(step, Opaque)
+    first = step.out.first
+    if first in demands.exact:
+        return demands.exact[first] - first
+    return orders.sorted(leading(step, orders.owner))
 
 
 def _dense_order(value: Value, demands: _Demands, orders: Orders) -> Ids:

@@ -100,7 +100,7 @@ def write_gains_png(records: Sequence[Record], path: Path) -> None:
         scale=alt.Scale(domain=list(colours), range=list(colours.values())),
     )
     panels = []
-    for index, engine in enumerate(sorted({str(row["engine"]) for row in rows})):
+    for engine in sorted({str(row["engine"]) for row in rows}):
         base = alt.Chart(alt.InlineData(values=[row for row in rows if row["engine"] == engine]))
         one = alt.Chart(alt.InlineData(values=[{"x": 1}])).mark_rule(color=INK, strokeDash=[4, 3])
         height = 15 * len(order)
@@ -114,8 +114,7 @@ def write_gains_png(records: Sequence[Record], path: Path) -> None:
             ),
             base.mark_point(filled=True, size=60).encode(x="ratio:Q", y=y, color=colour),
         ]  # fmt: skip
-        panel = alt.layer(*layers).properties(title=engine, width=360, height=height)
-        panels.append(panel if index == 0 else panel.encode(y=alt.Y("network:N", sort=order)))
+        panels.append(alt.layer(*layers).properties(title=engine, width=360, height=height))
     title = alt.TitleParams(
         "Lowered against plain",
         subtitle=["Left of the line is faster. Bars: 95% intervals.", *_machines(records)],

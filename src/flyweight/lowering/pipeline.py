@@ -16,8 +16,8 @@ from flyweight.lowering.report import LoweringReport, Rewrite
 from flyweight.lowering.rules import Rules, rules_for
 from flyweight.nn import label
 
-TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-3}
-"""Rewriting only changes in which order sums are rounded; a larger error is a mistake of ours."""
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-2}
+"""Rewriting only changes how sums are rounded, which deep networks can magnify; more is a mistake."""
 _VIEWS = ("view", "_unsafe_view", "reshape", "clone", "detach", "alias", "unsqueeze", "squeeze")
 
 

@@ -17,7 +17,7 @@ from flyweight.lowering.rules import Rules, rules_for
 from flyweight.nn import label
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-2}
-"""Rewriting only changes how sums are rounded, which deep networks can magnify; more is a mistake."""
+"""Rewriting only changes how sums are rounded, which deep networks can magnify."""
 _VIEWS = ("view", "_unsafe_view", "reshape", "clone", "detach", "alias", "unsqueeze", "squeeze")
 
 

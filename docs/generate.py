@@ -109,7 +109,7 @@ def lowering(records: Sequence[Record]) -> str:
 
 
 def lowering_said(records: Sequence[Record]) -> str:
-    """The mean gain of the ShuffleNets in Table 8, the best and the worst network."""
+    """The mean gain of the ShuffleNets, the best and the worst network."""
     measured = read_records(LOWERING)
     found = gains(measured)
     sentences = []
@@ -123,7 +123,7 @@ def lowering_said(records: Sequence[Record]) -> str:
         worst = max(on_engine, key=lambda gain: gain.ratio.value)
         best = min(on_engine, key=lambda gain: gain.ratio.value)
         sentences.append(
-            f"On {engine} the {len(shuffled)} ShuffleNets of Table 8 take"
+            f"On {engine} the {len(shuffled)} ShuffleNets measured so far take"
             f" {geometric_mean(shuffled):.2f} of their time (geometric mean); over all networks the"
             f" ratios go from {best.ratio.value:.2f} ({best.network}) to"
             f" {worst.ratio.value:.2f} ({worst.network})."

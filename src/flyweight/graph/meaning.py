@@ -98,10 +98,10 @@ def step_of(
     maps = [arg for arg in args if isinstance(arg, ChannelMap)]
     if target in UNARY and len(maps) == 1 and isinstance(args[0], ChannelMap):
         return _elementwise(target, args, kwargs, new, values, where)
-    if not new.usual or not maps or not all(one.is_plain() for one in maps):
-        return _linear(args, new, values, where) if target == aten.linear.default else None
     if target == aten.linear.default:
         return _linear(args, new, values, where)
+    if not new.usual or not maps or not all(one.is_plain() for one in maps):
+        return None
     if target in CONVS:
         return _conv(target, args, kwargs, new, values, where)
     if target in NORMS:

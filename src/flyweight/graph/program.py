@@ -264,6 +264,20 @@ def renumber(program: Program, new: Ids) -> None:
     program.outputs = [_renumbered(leaf, new) for leaf in program.outputs]
 
 
+def makers(program: Program) -> dict[int, Step]:
+    """The step that puts out each value, by the number of the value's first channel."""
+    return {
+        out.first: step for step in program.steps for out in outs(step) if isinstance(out, Value)
+    }
+
+
+def readers(program: Program, value: Value) -> list[Step]:
+    """The steps that read any channel of a value."""
+    mine = np.zeros(len(program.values.numbers()), dtype=bool)
+    mine[value.ids] = True
+    return [step for step in program.steps if any(mine[ids].any() for ids in reads(step))]
+
+
 def times_read(program: Program) -> Ids:
     """How often every channel is read, by steps and as an output."""
     counts = np.zeros(len(program.values.numbers()), dtype=np.int64)

@@ -22,7 +22,8 @@ from flyweight.graph.program import (
     Program,
     Step,
     Value,
-    outs,
+    makers,
+    readers,
     reads,
     renumber,
     times_read,
@@ -66,20 +67,18 @@ def _to_block(program: Program, step: Conv, block: int) -> bool:
     chain = _chain(program, step.out)
     if not missing or chain is None:
         return False
-    readers = _readers(program, step.out)
-    while len(readers) == 1 and _takes_zeros(program, readers[0]):
-        chain.append(readers[0])
-        readers = _readers(program, chain[-1].out)
+    read_by = readers(program, step.out)
+    while len(read_by) == 1 and _takes_zeros(program, read_by[0]):
+        chain.append(read_by[0])
+        read_by = readers(program, chain[-1].out)
     last = chain[-1].out
-    whole = all(
-        isinstance(reader, Conv) and is_dense(reader) and is_whole(program, reader.x.ids)
-        for reader in readers
-    )
-    if not readers or not whole or (times_read(program)[last.ids] != len(readers)).any():
+    convs = [reader for reader in read_by if isinstance(reader, Conv) and is_dense(reader)]
+    whole = len(convs) == len(read_by) and all(is_whole(program, c.x.ids) for c in convs)
+    if not convs or not whole or (times_read(program)[last.ids] != len(convs)).any():
         return False
     zeros = _widen(program, chain, missing)
-    for reader in readers:
-        _read_zeros(reader, zeros)
+    for conv in convs:
+        _read_zeros(conv, zeros)
     return True
 
 
@@ -100,11 +99,11 @@ def _to_multiple(program: Program, step: Conv, multiple: int) -> bool:
 
 def _chain(program: Program, value: Value) -> Chain | None:
     """The steps from a dense convolution to a value that keep its channels for themselves."""
-    makers = {id(out): step for step in program.steps for out in outs(step)}
+    made_by = makers(program)
     counts = times_read(program)
     chain: Chain = []
     while True:
-        step = makers.get(id(value))
+        step = made_by.get(value.first)
         if step is None:
             return None
         chain.insert(0, step)
@@ -124,13 +123,6 @@ def _takes_zeros(program: Program, step: Step) -> bool:
     return keeps_order(step) and len(reads(step)) == 1 and is_whole(program, reads(step)[0])
 
 
-def _readers(program: Program, value: Value) -> list[Any]:
-    """The steps that read any channel of a value."""
-    mine = np.zeros(len(program.values.numbers()), dtype=bool)
-    mine[value.ids] = True
-    return [step for step in program.steps if any(mine[ids].any() for ids in reads(step))]
-
-
 def _widen(program: Program, chain: Chain, extra: int) -> Ids:
     """Add channels to all values of a chain; the numbers of those at its end."""
     zeros = np.array([], dtype=np.int64)
@@ -139,8 +131,7 @@ def _widen(program: Program, chain: Chain, extra: int) -> Ids:
         if len(zeros):
             _add_channels(step, zeros)
         else:
-            step.weight = _padded(step.weight, 0, extra)
-            step.bias = None if step.bias is None else _padded(step.bias, 0, extra)
+            _add_rows(step, extra)
         step.out = program.values.new_value(old.channels + extra, old.space, old.dtype)
         new = program.values.numbers()
         new[old.ids] = step.out.ids[: old.channels]
@@ -167,9 +158,14 @@ def _add_channels(step: Step, zeros: Ids) -> None:
         step.scale, step.shift = _padded(step.scale, 0, extra), _padded(step.shift, 0, extra)
     elif isinstance(step, Conv):
         step.x = longer(step.x)
-        step.weight = _padded(step.weight, 0, extra)
-        step.bias = None if step.bias is None else _padded(step.bias, 0, extra)
+        _add_rows(step, extra)
         step.groups += extra
+
+
+def _add_rows(step: Conv, extra: int) -> None:
+    """Let a convolution put out zeros behind its own channels."""
+    step.weight = _padded(step.weight, 0, extra)
+    step.bias = None if step.bias is None else _padded(step.bias, 0, extra)
 
 
 def _read_zeros(step: Conv, zeros: Ids) -> None:

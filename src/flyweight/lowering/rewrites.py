@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten
 
+from flyweight.graph.maps import ChannelMap
 from flyweight.graph.program import (
     Affine,
     Channelwise,
@@ -22,9 +23,11 @@ from flyweight.graph.program import (
     Raw,
     Step,
     Value,
+    makers,
     outs,
     raws,
     read_as,
+    readers,
     reads,
     renumber,
     times_read,
@@ -36,7 +39,7 @@ def drop_unread(program: Program) -> list[str]:
     wanted = np.zeros(len(program.values.numbers()), dtype=bool)
     wanted_raws = {leaf for leaf in program.outputs if isinstance(leaf, Raw)}
     for leaf in program.outputs:
-        if hasattr(leaf, "ids"):
+        if isinstance(leaf, ChannelMap):
             wanted[leaf.ids.ravel()] = True
     kept: list[Step] = []
     for step in reversed(program.steps):
@@ -101,11 +104,11 @@ def fold_norms_back(program: Program) -> list[str]:
     The norm may read them through any channel moves.
     """
     folded: list[str] = []
+    made_by = makers(program)
     for step in [step for step in program.steps if isinstance(step, Affine)]:
         counts = times_read(program)
-        makers = {id(out): other for other in program.steps for out in outs(other)}
         ids = step.x.ids
-        sources = [makers.get(id(value)) for value in program.values.sources(ids)]
+        sources = [made_by.get(value.first) for value in program.values.sources(ids)]
         if (counts[ids] != 1).any() or not all(isinstance(s, Conv | Linear) for s in sources):
             continue
         scale, shift = _spread(program, ids, step.scale, step.shift)
@@ -125,15 +128,17 @@ def fold_norms_ahead(program: Program) -> list[str]:
     """
     folded: list[str] = []
     for step in [step for step in program.steps if isinstance(step, Affine)]:
-        mine = np.zeros(len(program.values.numbers()), dtype=bool)
-        mine[step.out.ids] = True
-        readers = [s for s in program.steps if any(mine[ids].any() for ids in reads(s))]
-        is_output = any(mine[leaf.ids].any() for leaf in program.outputs if hasattr(leaf, "ids"))
+        read_by = readers(program, step.out)
+        is_output = any(
+            np.isin(leaf.ids, step.out.ids).any()
+            for leaf in program.outputs
+            if isinstance(leaf, ChannelMap)
+        )
         shifts = bool(step.shift.any())
-        if is_output or not all(_takes_affine(reader, shifts) for reader in readers):
+        if is_output or not all(_takes_affine(reader, shifts) for reader in read_by):
             continue
         scale, shift = _spread(program, step.out.ids, step.scale, step.shift)
-        for reader in readers:
+        for reader in read_by:
             if isinstance(reader, Conv | Linear):
                 _scale_columns(reader, scale[reader.x.ids], shift[reader.x.ids])
         _remove(program, step)

@@ -335,7 +335,7 @@ def test_what_cannot_be_captured_leaves_nothing(tmp_path: Path) -> None:
         def forward(self, x: Tensor) -> Tensor:
             return x * 2 if x.mean() > 0 else x
 
-    with pytest.raises(CaptureError, match=r"Gate can't be captured: .*test_export\.py:\d+ `"):
+    with pytest.raises(CaptureError, match=r"Gate can't be captured: .*test_exporting\.py:\d+ `"):
         export(Gate(), tmp_path / "a.onnx", input_size=(1, 3, 8, 8))
     with pytest.raises(UsageError, match="doesn't run on an input of"):
         export(Small(), tmp_path / "a.onnx", input_size=(1, 4, 32, 32))

@@ -123,7 +123,7 @@ def lowering_said(records: Sequence[Record]) -> str:
         worst = max(on_engine, key=lambda gain: gain.ratio.value)
         best = min(on_engine, key=lambda gain: gain.ratio.value)
         sentences.append(
-            f"On {engine} the {len(shuffled)} ShuffleNets measured so far take"
+            f"On {engine} the {len(shuffled)} ShuffleNets take"
             f" {geometric_mean(shuffled):.2f} of their time (geometric mean); over all networks the"
             f" ratios go from {best.ratio.value:.2f} ({best.network}) to"
             f" {worst.ratio.value:.2f} ({worst.network})."

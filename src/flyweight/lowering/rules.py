@@ -31,7 +31,7 @@ RULES: dict[str | None, Rules] = {
     "onnxruntime": Rules(align_read=4, align_block=8),
     "openvino": Rules(index_groups=4),
 }
-"""Found with benchmarks/lowering_rules.py; its records are still to be committed.
+"""Found with benchmarks/lowering_rules.py (results/*/lowering_rules.jsonl).
 
 Zero channels up to whole blocks pay on ONNX Runtime. One index instead of a shuffle pays on
 OpenVINO for few groups. Merged 1x1 convolutions, whose readers then need pieces, pay on neither.

@@ -22,6 +22,7 @@ FORBIDDEN = {
     "zoo": ("graph", "counting", "engines", "measuring", "records", "report", "cli", "api"),
     "graph": ("zoo", "counting", "engines", "measuring", "records", "report", "cli", "api"),
     "counting": ("zoo", "engines", "measuring", "records", "report", "cli", "api"),
+    "native": ("zoo", "counting", "engines", "measuring", "records", "report", "cli", "api"),
     "engines": ("zoo", "counting", "measuring", "report", "cli", "api"),
     "measuring": ("zoo", "graph", "counting", "engines", "report", "cli", "api"),
     "exporting": ("counting", "measuring", "records", "report", "cli", "api"),

@@ -66,6 +66,7 @@ ENGINES = {
             "openvino", "flyweight.engines.open_vino", "openvino",
             "pip install 'flyweight[openvino]'",
         ),
+        Engine("native", "flyweight.engines.native", "flyweight", "pip install flyweight"),
     )
 }  # fmt: skip
 

@@ -1,0 +1,109 @@
+"""Channels in the order in which they lie, and put side by side where a reader needs that."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from flyweight.graph.maps import Ids
+from flyweight.graph.program import Operand
+from flyweight.native.draft import Draft
+from flyweight.native.nodes import (
+    AnyNode,
+    Convolution,
+    Elementwise,
+    Finish,
+    Gather,
+    Softmax,
+    pieces,
+)
+
+
+def arrange(draft: Draft, lanes: int, image_planes: bool) -> None:
+    """Make every operand readable by its node.
+
+    Dense convolutions read channels through a table, wherever they are. All others read whole
+    vectors: they work in the order in which channels lie, so that shuffles before them move behind
+    them; only what then still lies scattered is gathered.
+
+    Args:
+        draft: it is changed.
+        lanes: floats in a vector.
+        image_planes: whether the channels of the images lie apart, in planes.
+    """
+    for node in draft.nodes:
+        if not _reads_through_table(node) and not isinstance(node, Softmax):
+            _sort(draft, node)
+    _gather(draft, lanes, image_planes)
+
+
+def _reads_through_table(node: AnyNode) -> bool:
+    return isinstance(node, Gather) or (isinstance(node, Convolution) and not node.depthwise)
+
+
+def _sort(draft: Draft, node: AnyNode) -> None:
+    """Let a node that works on each channel alone do so in the order in which they lie."""
+    order = np.argsort(node.x.ids, kind="stable")
+    if (order == np.arange(len(order))).all():
+        return
+    by = torch.from_numpy(order)
+    new = draft.values.numbers()
+    new[node.out.ids[order]] = node.out.ids
+    node.x = Operand(node.x.ids[order], node.x.space)
+    finish = node.finish
+    if finish.residual is not None or (finish.curve and finish.curve.slopes is not None):
+        node.finish = _sorted_finish(node, order)
+    if isinstance(node, Convolution):
+        node.weight = node.weight[by]
+        node.bias = None if node.bias is None else node.bias[by]
+    if isinstance(node, Elementwise):
+        if node.other is not None:
+            node.other = Operand(node.other.ids[order], node.other.space)
+        node.scale = None if node.scale is None else node.scale[by]
+        node.shift = None if node.shift is None else node.shift[by]
+    draft.renumber(new)
+
+
+def _sorted_finish(node: AnyNode, order: Ids) -> Finish:
+    finish = node.finish
+    if finish.residual is not None:
+        residual = Operand(finish.residual.ids[order], finish.residual.space)
+        finish = replace(finish, residual=residual)
+    if finish.curve is not None and finish.curve.slopes is not None:
+        slopes = finish.curve.slopes[torch.from_numpy(order)]
+        finish = replace(finish, curve=replace(finish.curve, slopes=slopes))
+    return finish
+
+
+def _gather(draft: Draft, lanes: int, image_planes: bool) -> None:
+    known: dict[bytes, Operand] = {}
+    arranged: list[AnyNode] = []
+    apart = draft.input.ids if image_planes else np.array([], dtype=np.int64)
+
+    def gathered(operand: Operand, where: str) -> Operand:
+        key = operand.ids.tobytes()
+        if key not in known:
+            out = draft.values.new_value(len(operand.ids), operand.space, torch.float32)
+            arranged.append(Gather(operand, out, where))
+            known[key] = Operand(out.ids, operand.space)
+        return known[key]
+
+    def readable(operand: Operand, whole: bool) -> bool:
+        if np.isin(operand.ids, apart).any():
+            return False
+        runs = pieces(draft.values, operand.ids)
+        if whole:
+            return len(runs) == 1
+        vectors = sum(-(-count // lanes) for _, count in runs)
+        return vectors <= 1.25 * -(-len(operand.ids) // lanes) + 1
+
+    for node in draft.nodes:
+        if not _reads_through_table(node) and not readable(node.x, isinstance(node, Softmax)):
+            node.x = gathered(node.x, node.where)
+        if isinstance(node, Elementwise) and node.other and not readable(node.other, True):
+            node.other = gathered(node.other, node.where)
+        residual = node.finish.residual
+        if residual is not None and not readable(residual, True):
+            node.finish = replace(node.finish, residual=gathered(residual, node.where))
+        arranged.append(node)
+    draft.nodes = arranged

@@ -1,0 +1,68 @@
+"""How a convolution is cut into tiles: a fixed rule where nothing was measured."""
+
+from dataclasses import dataclass
+
+from flyweight.native.isa import Isa
+from flyweight.native.nodes import Convolution, area
+from flyweight.native.plan import Block
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the time of a convolution depends on; `inputs` counts those of all its taps."""
+
+    height: int
+    width: int
+    inputs: int
+    outputs: int
+    groups: int
+    stride: int
+    taps: int
+
+
+def shape_of(node: Convolution) -> Shape:
+    """The shape of a convolution that isn't depthwise; inputs and outputs are a group's."""
+    height, width = area(node.out.space)
+    outputs, inputs, kernel_y, kernel_x = node.weight.shape
+    taps = kernel_y * kernel_x
+    per_group = outputs // node.groups
+    return Shape(height, width, inputs * taps, per_group, node.groups, node.stride[1], taps)
+
+
+def candidates(shape: Shape, isa: Isa) -> list[Block]:
+    """The blocks that are worth trying: those of the instruction set, cut down to the shape."""
+    pixels, vectors = shape.height * shape.width, -(-shape.outputs // isa.lanes)
+    found = [Block(min(p, pixels), min(v, vectors)) for p, v in isa.tiles]
+    return list(dict.fromkeys(found))
+
+
+def cycles(shape: Shape, block: Block, isa: Isa) -> float:
+    """A rough count for one input: two sums or loads a cycle, each sum after 4 cycles at best."""
+    pixels, vectors = shape.height * shape.width, -(-shape.outputs // isa.lanes)
+    total = 0.0
+    for p, tiles in _division(pixels, block.pixels):
+        for v, blocks in _division(vectors, block.vectors):
+            work = max(p * v / 2, (p + v + 1) / 2, 4.0)
+            total += tiles * blocks * (work + 30 / shape.inputs)
+    return total
+
+
+def _division(count: int, most: int) -> list[tuple[int, int]]:
+    """`count` in equal parts of at most `most`: (size of a part, how many)."""
+    parts = -(-count // most)
+    small, larger = divmod(count, parts)
+    return [(size, n) for size, n in ((small + 1, larger), (small, parts - larger)) if n]
+
+
+def sizes(count: int, most: int) -> set[int]:
+    """The sizes of the parts that `count` is divided into."""
+    return {size for size, _ in _division(count, most)}
+
+
+def fixed_block(shape: Shape, isa: Isa) -> Block:
+    """What is used where nothing was measured: the block of the fewest cycles by the rough count.
+
+    Where the weights of a block don't stay in the first cache, all channels of a tile are done
+    before the next tile only if all weights together are small.
+    """
+    return min(candidates(shape, isa), key=lambda block: cycles(shape, block, isa))

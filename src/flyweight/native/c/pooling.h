@@ -1,0 +1,82 @@
+/* Pools over windows that are cut at the border, and over the windows of adaptive pooling. */
+
+enum { LARGEST, SMALLEST, AVERAGE, TOTAL };
+enum { INSIDE, WITH_PADDING, FIXED }; /* by what an average divides */
+
+typedef struct {
+    place out;
+    int32_t height, width, in_height, in_width;
+    const part *parts;
+    int32_t part_count;
+    int32_t kernel_y, kernel_x, stride_y, stride_x, top, left, dilation_y, dilation_x;
+    int32_t adaptive;
+    int32_t kind, counting;
+    float divisor;
+    finish done;
+} pooling;
+
+/* A window along one axis: from first to before last, and how many of it count. */
+typedef struct {
+    int64_t first, last, counted;
+} window;
+
+INLINE window window_of(
+    const pooling *p, int64_t i, int64_t size, int64_t outputs, int64_t kernel, int64_t stride,
+    int64_t padding, int64_t dilation
+) {
+    if (p->adaptive) {
+        int64_t first = i * size / outputs, last = ((i + 1) * size + outputs - 1) / outputs;
+        return (window){first, last, last - first};
+    }
+    int64_t first = i * stride - padding, last = first + (kernel - 1) * dilation + 1;
+    int64_t counted = (last < size + padding ? last : size + padding) - first;
+    while (first < 0)
+        first += dilation;
+    last = last < size ? last : size;
+    return (window){first, last, p->counting == WITH_PADDING ? counted : last - first};
+}
+
+static __attribute__((unused)) void pool(const worker *w, const pooling *p) {
+    int64_t from, to = share(w, (int64_t)p->height * p->width, &from);
+    for (int64_t o = from; o < to; o++) {
+        int64_t y = o / p->width, x = o % p->width;
+        window rows = window_of(
+            p, y, p->in_height, p->height, p->kernel_y, p->stride_y, p->top, p->dilation_y
+        );
+        window columns = window_of(
+            p, x, p->in_width, p->width, p->kernel_x, p->stride_x, p->left, p->dilation_x
+        );
+        float divisor =
+            p->counting == FIXED ? p->divisor : (float)(rows.counted * columns.counted);
+        for (int32_t i = 0; i < p->part_count; i++) {
+            const part *q = p->parts + i;
+            int64_t down = (int64_t)q->from.row * p->dilation_y;
+            int64_t right = (int64_t)q->from.pixel * p->dilation_x;
+            const float *first = pixel_at(w, &q->from, rows.first, columns.first);
+            float *out = (float *)pixel_at(w, &p->out, y, x) + q->column;
+            for (int64_t c = 0; c < q->count; c += LANES) {
+                int extreme = p->kind == LARGEST || p->kind == SMALLEST;
+                vec v = extreme ? load(first + c) : splat(0.0f);
+                const float *row = first + c;
+                for (int64_t a = rows.first; a < rows.last; a += p->dilation_y, row += down) {
+                    const float *at = row;
+                    int64_t b = columns.first;
+                    if (p->kind == LARGEST)
+                        for (; b < columns.last; b += p->dilation_x, at += right)
+                            v = larger(v, load(at));
+                    else if (p->kind == SMALLEST)
+                        for (; b < columns.last; b += p->dilation_x, at += right)
+                            v = smaller(v, load(at));
+                    else
+                        for (; b < columns.last; b += p->dilation_x, at += right)
+                            v += load(at);
+                }
+                if (p->kind == AVERAGE)
+                    v = v / divisor;
+                store(out + c, limited(v, p->done.before));
+            }
+            if (p->done.curve)
+                bend(w, &p->done, q->column, out, q->count);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+/* Vectors of LANES floats, by the vector extensions of GCC and Clang: every target has them.
+   Not a number and infinity behave as in scalar code; nothing here needs -ffast-math. */
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi" /* no vector is passed between files */
+#define UNROLL _Pragma("GCC unroll 32")
+#else
+#define UNROLL _Pragma("clang loop unroll(full)")
+#endif
+#define INLINE static inline __attribute__((always_inline, unused))
+
+typedef float vec __attribute__((vector_size(4 * LANES)));
+typedef float vec_anywhere __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t mask __attribute__((vector_size(4 * LANES)));
+
+INLINE vec load(const float *from) { return *(const vec_anywhere *)from; }
+INLINE void store(float *to, vec v) { *(vec_anywhere *)to = v; }
+INLINE vec splat(float x) { return x - (vec){0}; }
+INLINE vec choose(mask m, vec yes, vec no) {
+    return (vec)(((mask)yes & m) | ((mask)no & ~m));
+}
+
+/* Keeps the compiler from reading a vector from memory again at each use. */
+#if defined(__AVX512F__) && LANES == 16
+#define HOLD(v) __asm__("" : "+v"(v))
+#elif defined(__AVX__) && LANES == 8
+#define HOLD(v) __asm__("" : "+x"(v))
+#elif defined(__aarch64__) && LANES == 4
+#define HOLD(v) __asm__("" : "+w"(v))
+#else
+#define HOLD(v)
+#endif
+
+/* v, or the limit where v is beyond it; not a number stays what it is. */
+#if defined(__AVX__) && LANES == 8
+INLINE vec at_least(vec v, vec low) { return __builtin_ia32_maxps256(low, v); }
+INLINE vec at_most(vec v, vec high) { return __builtin_ia32_minps256(high, v); }
+#else
+INLINE vec at_least(vec v, vec low) { return choose(v < low, low, v); }
+INLINE vec at_most(vec v, vec high) { return choose(v > high, high, v); }
+#endif
+
+/* The larger one; not a number where either is. */
+INLINE vec larger(vec a, vec b) { return choose((b > a) | (b != b), b, a); }
+INLINE vec smaller(vec a, vec b) { return choose((b < a) | (b != b), b, a); }
+
+/* e to the x, within 2 units in the last place; overflows to infinity, underflows to 0. */
+INLINE vec exponential(vec x) {
+    const vec magic = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
+    vec in = at_least(at_most(x, splat(88.5f)), splat(-87.3f));
+    vec rounded = in * 1.44269504088896341f + magic;
+    vec n = rounded - magic;
+    vec r = in - n * 0.693359375f + n * 2.12194440e-4f;
+    vec p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    /* 2^n in two factors, since 2^128 alone is no float. */
+    mask whole = (mask)rounded - (mask)magic, half = whole >> 1;
+    vec y = p * (vec)((half + 127) << 23) * (vec)((whole - half + 127) << 23);
+    y = choose(x > 88.72284f, splat(__builtin_inff()), y);
+    y = choose(x < -103.97f, splat(0.0f), y);
+    return choose(x != x, x, y);
+}

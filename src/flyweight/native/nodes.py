@@ -1,0 +1,166 @@
+"""What the native engine can do, as nodes: a program's steps with what is fused into them."""
+
+import itertools
+import math
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from torch import Tensor
+
+from flyweight.graph.maps import Ids
+from flyweight.graph.program import Operand, Value, Values
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What values are cut off at; ReLU is (0, infinity)."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    @property
+    def none(self) -> bool:
+        """Whether nothing is cut off."""
+        return self.low == -math.inf and self.high == math.inf
+
+
+@dataclass(frozen=True)
+class Curve:
+    """An activation that is more than limits.
+
+    Attributes:
+        name: as the C source has it.
+        slope: its number, where it has one.
+        slopes: one for each channel instead, by output channel.
+    """
+
+    name: str
+    slope: float = 0.0
+    slopes: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What happens to results before they are stored, in this order.
+
+    Attributes:
+        before: limits of the result.
+        residual: what is added then, by output channel.
+        after: limits of that sum.
+        curve: what comes last.
+    """
+
+    before: Limits = Limits()
+    residual: Operand | None = None
+    after: Limits = Limits()
+    curve: Curve | None = None
+
+
+@dataclass(eq=False)
+class Node:
+    """A step of the plan to be.
+
+    Attributes:
+        x: what it reads.
+        out: what it puts out.
+        where: the module that asked for it.
+        finish: what is fused into it.
+    """
+
+    x: Operand
+    out: Value
+    where: str
+    finish: Finish = field(default=Finish(), kw_only=True)
+
+    def operands(self) -> list[Operand]:
+        """All that it reads."""
+        return [self.x] if self.finish.residual is None else [self.x, self.finish.residual]
+
+
+@dataclass(eq=False)
+class Convolution(Node):
+    """A convolution with a kernel of any size, or a linear layer: one with the size of its input.
+
+    `weight` is (outputs, inputs of a group, height, width).
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether every channel is filtered alone."""
+        return self.groups == len(self.x.ids) == self.out.channels and self.groups > 1
+
+
+@dataclass(eq=False)
+class Pool(Node):
+    """A pool; `adaptive` ones have windows of their own for each output.
+
+    Attributes:
+        kind: "LARGEST", "SMALLEST", "AVERAGE" or "TOTAL".
+        counting: what an average divides by: "INSIDE", "WITH_PADDING", or "FIXED" (`divisor`).
+    """
+
+    kind: str
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int] = (1, 1)
+    adaptive: bool = False
+    counting: str = "INSIDE"
+    divisor: float = 1.0
+
+
+@dataclass(eq=False)
+class Elementwise(Node):
+    """An operation on each channel of each pixel.
+
+    Attributes:
+        operation: "COPY", "SCALE", "ADD", "SUBTRACT", "MULTIPLY", "DIVIDE", "MAXIMUM", "MINIMUM".
+        other: the second operand; one that has a single pixel is the same for all.
+        scale: for each channel, of "SCALE".
+        shift: likewise.
+    """
+
+    operation: str
+    other: Operand | None = None
+    scale: Tensor | None = None
+    shift: Tensor | None = None
+
+    def operands(self) -> list[Operand]:
+        """All that it reads."""
+        return [*super().operands(), *([] if self.other is None else [self.other])]
+
+
+@dataclass(eq=False)
+class Softmax(Node):
+    """Softmax over channels."""
+
+    logarithm: bool = False
+
+
+@dataclass(eq=False)
+class Gather(Node):
+    """Channels put side by side, for a reader that can't read them from where they are."""
+
+
+AnyNode: TypeAlias = Convolution | Pool | Elementwise | Softmax | Gather
+
+
+def area(space: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width of a value: 1 where there are no positions, or one axis only."""
+    height, width = (1, 1, *space)[-2:]
+    return height, width
+
+
+def pieces(values: Values, ids: Ids) -> list[tuple[int, int]]:
+    """Channels as runs that lie side by side in one value: (the first one, how many)."""
+    breaks = np.flatnonzero((np.diff(ids) != 1) | (np.diff(values.owners(ids)) != 0)) + 1
+    starts = [0, *breaks.tolist(), len(ids)]
+    return [(int(ids[a]), b - a) for a, b in itertools.pairwise(starts)]

@@ -1,0 +1,136 @@
+"""The plan of a network: what is done in which order, and where everything lies."""
+
+import functools
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from flyweight.graph.maps import ChannelMap
+from flyweight.native.isa import Isa
+from flyweight.native.nodes import AnyNode
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """What the caller's images are, and what is done to them before the network.
+
+    A pixel value v of channel c becomes `v * scale[c] + shift[c]`.
+
+    Attributes:
+        layout: "NCHW" or "NHWC".
+        dtype: "float32" or "uint8", the latter interleaved only.
+        scale: for each channel of the network's input; empty for 1.
+        shift: likewise; empty for 0.
+        reverse: whether the network reads the channels in the opposite order, as BGR.
+    """
+
+    layout: str = "NCHW"
+    dtype: str = "float32"
+    scale: tuple[float, ...] = ()
+    shift: tuple[float, ...] = ()
+    reverse: bool = False
+
+    @property
+    def planes(self) -> bool:
+        """Whether channels lie apart."""
+        return self.layout == "NCHW"
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A feature map in memory, with a border of zeros for readers that pad. Counts are floats.
+
+    Attributes:
+        first: the number of its first channel.
+        channels: how many.
+        height: without the border.
+        width: likewise.
+        border: top, left, bottom, right, in pixels.
+        pixel: from a pixel to the next.
+        channel: from a channel to the next.
+        size: all of it.
+        offset: where it starts.
+    """
+
+    first: int
+    channels: int
+    height: int
+    width: int
+    border: tuple[int, int, int, int]
+    pixel: int
+    channel: int
+    size: int
+    offset: int = 0
+
+    @property
+    def row(self) -> int:
+        """From a pixel to the one below."""
+        return (self.border[1] + self.width + self.border[3]) * self.pixel
+
+    def at(self, y: int, x: int, channel: int = 0) -> int:
+        """Where a pixel lies; y and x count from the first one inside the border."""
+        top, left = self.border[:2]
+        return self.offset + (top + y) * self.row + (left + x) * self.pixel + channel * self.channel
+
+
+@dataclass(frozen=True)
+class Block:
+    """How a convolution is cut up: pixels and vectors of a tile, and which loop is outside."""
+
+    pixels: int
+    vectors: int
+    tiles_outside: bool = False
+
+    def __str__(self) -> str:
+        order = ", tiles outside" if self.tiles_outside else ""
+        return f"{self.pixels}x{self.vectors}{order}"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A node and where it works.
+
+    Attributes:
+        node: what is done.
+        out: where its results go.
+        block: how a convolution that isn't depthwise is cut up.
+        madds: multiply-adds of convolutions and linear layers.
+        bytes: of activations and weights that are read or written.
+    """
+
+    node: AnyNode
+    out: Buffer
+    block: Block | None
+    madds: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is needed to write a network as C.
+
+    Attributes:
+        isa: for which vectors it is made.
+        image: what the caller's images are.
+        input: where they lie for the network.
+        steps: what is done.
+        outputs: where each output's channels come from.
+        buffers: where the channels lie, by the number of the value's first.
+        memory: floats that an instance needs.
+    """
+
+    isa: Isa
+    image: ImageFormat
+    input: Buffer
+    steps: tuple[Step, ...]
+    outputs: tuple[ChannelMap, ...]
+    buffers: dict[int, Buffer]
+    memory: int
+
+    def buffer_of(self, channel: int) -> Buffer:
+        """Where a channel lies."""
+        firsts = self._firsts
+        return self.buffers[firsts[bisect_right(firsts, channel) - 1]]
+
+    @functools.cached_property
+    def _firsts(self) -> list[int]:
+        return sorted(self.buffers)

@@ -1,0 +1,125 @@
+"""From a program to a plan."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from flyweight.graph.program import Program, Value
+from flyweight.native.arranging import arrange
+from flyweight.native.blocks import Shape, fixed_block, shape_of
+from flyweight.native.draft import Draft, draft_of
+from flyweight.native.fusing import fuse
+from flyweight.native.isa import Isa
+from flyweight.native.memory import Lifetime, first_fit, rounded
+from flyweight.native.nodes import AnyNode, Convolution, area
+from flyweight.native.plan import Block, Buffer, ImageFormat, Plan, Step
+
+Choose = Callable[[Shape, Isa], Block]
+
+
+def plan_of(
+    program: Program, isa: Isa, image: ImageFormat | None = None, choose: Choose = fixed_block
+) -> Plan:
+    """How a network is to be computed.
+
+    Args:
+        program: rewritten, with its channel maps; it is used up.
+        isa: for which vectors.
+        image: what the caller's images are.
+        choose: how convolutions are cut up.
+
+    Raises:
+        CaptureError: an operation that the engine hasn't.
+    """
+    image = image or ImageFormat()
+    draft = draft_of(program)
+    fuse(draft)
+    arrange(draft, isa.lanes, image.planes)
+    values = [draft.input, *(node.out for node in draft.nodes)]
+    borders = _borders(draft)
+    buffers = [
+        _buffer(value, borders.get(value.first, (0, 0, 0, 0)), isa.lanes, draft, image)
+        for value in values
+    ]
+    offsets, memory = first_fit(_lifetimes(draft, buffers))
+    placed = {b.first: replace(b, offset=at) for b, at in zip(buffers, offsets, strict=True)}
+    steps = tuple(_step(node, placed[node.out.first], isa, choose) for node in draft.nodes)
+    # The last vector of the last pixel may be read beyond its end.
+    return Plan(
+        isa, image, placed[draft.input.first], steps, tuple(draft.outputs), placed,
+        memory + rounded(isa.lanes),
+    )  # fmt: skip
+
+
+def _borders(draft: Draft) -> dict[int, tuple[int, int, int, int]]:
+    """How many pixels around each value its readers want."""
+    found: dict[int, tuple[int, int, int, int]] = {}
+    for node in draft.nodes:
+        if not isinstance(node, Convolution):
+            continue
+        wanted = []
+        (height, width), (out_height, out_width) = area(node.x.space), area(node.out.space)
+        for axis, (size, outputs) in enumerate(((height, out_height), (width, out_width))):
+            kernel, pad = node.weight.shape[2 + axis], node.padding[axis]
+            end = (outputs - 1) * node.stride[axis] + (kernel - 1) * node.dilation[axis] + 1
+            wanted.append((pad, max(end - pad - size, 0)))
+        (top, bottom), (left, right) = wanted
+        for value in draft.values.sources(node.x.ids):
+            known = found.get(value.first, (0, 0, 0, 0))
+            a, b, c, d = (max(p, q) for p, q in zip(known, (top, left, bottom, right), strict=True))
+            found[value.first] = (a, b, c, d)
+    return found
+
+
+def _buffer(
+    value: Value, border: tuple[int, int, int, int], lanes: int, draft: Draft, image: ImageFormat
+) -> Buffer:
+    height, width = area(value.space)
+    top, left, bottom, right = border
+    positions = (top + height + bottom) * (left + width + right)
+    if value is draft.input:
+        if image.planes:
+            return Buffer(
+                value.first, value.channels, height, width, border, 1, positions,
+                positions * value.channels,
+            )  # fmt: skip
+        pixel = value.channels
+    else:
+        pixel = rounded(_extent(draft, value, lanes), lanes)
+    return Buffer(value.first, value.channels, height, width, border, pixel, 1, positions * pixel)
+
+
+def _extent(draft: Draft, value: Value, lanes: int) -> int:
+    """Floats of a pixel that are written: the vectors of a last group may reach over its end."""
+    node = draft.makers()[value.first]
+    if isinstance(node, Convolution) and not node.depthwise:
+        per_group = value.channels // node.groups
+        return value.channels - per_group + rounded(per_group, lanes)
+    return value.channels
+
+
+def _lifetimes(draft: Draft, buffers: list[Buffer]) -> list[Lifetime]:
+    """From the step that makes a value, to the last that reads it; the images come before all."""
+    made = {draft.input.first: 0}
+    made |= {node.out.first: i for i, node in enumerate(draft.nodes, 1)}
+    last = dict(made)
+    for i, node in enumerate(draft.nodes, 1):
+        for operand in node.operands():
+            for value in draft.values.sources(operand.ids):
+                last[value.first] = i
+    for output in draft.outputs:
+        for value in draft.values.sources(output.ids.ravel()):
+            last[value.first] = len(draft.nodes) + 1
+    return [Lifetime(b.size, made[b.first], last[b.first]) for b in buffers]
+
+
+def _step(node: AnyNode, out: Buffer, isa: Isa, choose: Choose) -> Step:
+    read = sum(len(o.ids) * int(np.prod(area(o.space))) for o in node.operands())
+    written = out.channels * out.height * out.width
+    if not isinstance(node, Convolution):
+        return Step(node, out, None, 0, 4 * (read + written))
+    weights = node.weight.numel()
+    madds = weights * out.height * out.width
+    block = None if node.depthwise else choose(shape_of(node), isa)
+    return Step(node, out, block, madds, 4 * (read + written + weights))

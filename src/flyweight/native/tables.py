@@ -1,0 +1,338 @@
+"""The steps of a plan as tables of C, their weights packed."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from flyweight.graph.maps import Ids
+from flyweight.graph.program import Operand
+from flyweight.native.nodes import (
+    Convolution,
+    Elementwise,
+    Finish,
+    Gather,
+    Limits,
+    Pool,
+    Softmax,
+    area,
+)
+from flyweight.native.packing import Pack, pack_group
+from flyweight.native.plan import Buffer, Plan, Step
+
+KINDS = ("segment", "group", "part", "border", "convolution", "depthwise", "pooling",
+         "elementwise", "gathering", "softmaxing")  # fmt: skip
+
+
+@dataclass
+class Tables:
+    """Rows of each kind of table, as C writes them, and what they refer to."""
+
+    plan: Plan
+    pack: Pack = field(default_factory=Pack)
+    rows: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+
+    def add(self, kind: str, rows: Iterable[str]) -> int:
+        """Put rows down; the number of the first."""
+        table = self.rows[kind]
+        at = len(table)
+        table.extend(rows)
+        return at
+
+    def buffer(self, channel: int) -> Buffer:
+        """Where a channel lies."""
+        return self.plan.buffer_of(channel)
+
+
+def braces(*fields: object) -> str:
+    """A row of C."""
+    return "{" + ", ".join(map(str, fields)) + "}"
+
+
+def number(value: float) -> str:
+    """A float of C that reads back as the same."""
+    if math.isinf(value):
+        return "-INFINITY" if value < 0 else "INFINITY"
+    if math.isnan(value):
+        return "NAN"
+    text = repr(float(np.float32(value)))
+    return f"{text}f"
+
+
+def place(buffer: Buffer, channel: int = 0, step: tuple[int, int] = (1, 1)) -> str:
+    """Where pixel (0, 0) of a channel lies, and every `step`-th further one."""
+    return braces(buffer.at(0, 0, channel), buffer.pixel * step[1], buffer.row * step[0])
+
+
+def segments(
+    tables: Tables,
+    ids: Ids,
+    taps: list[tuple[int, int]],
+    step: tuple[int, int] = (1, 1),
+) -> tuple[int, int, list[int]]:
+    """Inputs read through the table: channels at taps (y, x) away from each pixel.
+
+    Inputs of buffers that are laid out alike are one segment.
+
+    Returns:
+        The number of the first segment, how many, and which input comes when: numbers of
+        channel x taps + tap.
+    """
+    by_layout: dict[tuple[int, int], list[int]] = {}
+    buffers = [tables.buffer(int(channel)) for channel in ids]
+    for k, buffer in enumerate(buffers):
+        by_layout.setdefault((buffer.pixel, buffer.row), []).append(k)
+    rows: list[str] = []
+    order: list[int] = []
+    for members in by_layout.values():
+        first = buffers[members[0]]
+        starts = [buffers[k].at(0, 0, int(ids[k]) - buffers[k].first) for k in members]
+        away = np.array([y * first.row + x * first.pixel for y, x in taps], dtype=np.int64)
+        offsets = away[:, None] + np.array(starts, dtype=np.int64) - first.at(0, 0)
+        order += [k * len(taps) + t for t in range(len(taps)) for k in members]
+        index = tables.pack.index(offsets.ravel())
+        rows.append(braces(place(first, 0, step), offsets.size, index))
+    return tables.add("segment", rows), len(rows), order
+
+
+def limits(value: Limits) -> str:
+    """As C has them."""
+    return braces(number(value.low), number(value.high))
+
+
+def finish(tables: Tables, value: Finish, padded: int) -> str:
+    """As C has it; `padded` is how many channels are computed."""
+    residual, slopes = braces(0, 0, 0), 0
+    if value.residual is not None:
+        channel = int(value.residual.ids[0])
+        buffer = tables.buffer(channel)
+        residual = place(buffer, channel - buffer.first)
+    if value.curve is not None and value.curve.slopes is not None:
+        slopes = tables.pack.put(value.curve.slopes, padded)
+    curve = value.curve.name if value.curve else "NO_CURVE"
+    slope = number(value.curve.slope if value.curve else 0.0)
+    adds = int(value.residual is not None)
+    return braces(limits(value.before), adds, residual, limits(value.after), curve, slope, slopes)
+
+
+def convolution(tables: Tables, step: Step, node: Convolution) -> int:
+    """A dense or grouped convolution; the number of its row."""
+    assert step.block is not None
+    lanes = tables.plan.isa.lanes
+    outputs, inputs, kernel_y, kernel_x = node.weight.shape
+    per_group = outputs // node.groups
+    taps = [
+        (i * node.dilation[0] - node.padding[0], j * node.dilation[1] - node.padding[1])
+        for i in range(kernel_y)
+        for j in range(kernel_x)
+    ]
+    weight = node.weight.detach().numpy().reshape(outputs, inputs * len(taps))
+    bias = torch.zeros(outputs) if node.bias is None else node.bias.detach()
+    groups = []
+    first_segment = len(tables.rows["segment"])
+    for g in range(node.groups):
+        rows = slice(g * per_group, (g + 1) * per_group)
+        ids = node.x.ids[g * inputs : (g + 1) * inputs]
+        first, count, order = segments(tables, ids, taps, node.stride)
+        packed = tables.pack.put(pack_group(weight[rows].T[order], lanes, step.block))
+        biases = tables.pack.put(bias[rows], -(-per_group // lanes) * lanes)
+        groups.append(
+            braces(
+                first - first_segment, count, len(order), per_group, g * per_group, packed, biases
+            )
+        )
+    first_group = tables.add("group", groups)
+    return tables.add(
+        "convolution",
+        [
+            braces(
+                place(step.out), step.out.height, step.out.width, f"segments + {first_segment}",
+                f"groups + {first_group}", node.groups, step.block.pixels, step.block.vectors,
+                int(step.block.tiles_outside), finish(tables, node.finish, step.out.pixel),
+            )
+        ],
+    )  # fmt: skip
+
+
+def parts(
+    tables: Tables,
+    x: Operand,
+    step: tuple[int, int] = (1, 1),
+    pad: tuple[int, int] = (0, 0),
+    other: Operand | None = None,
+    weights: tuple[torch.Tensor | None, torch.Tensor | None] = (None, None),
+) -> tuple[int, int]:
+    """Runs of channels that lie side by side: the number of the first row, and how many.
+
+    Args:
+        tables: where they go.
+        x: what is read.
+        step: how many input pixels from an output to the next.
+        pad: how far before the first pixel the first output reads.
+        other: a second operand, in one run.
+        weights: (taps, channels) and a number for each channel.
+    """
+    lanes = tables.plan.isa.lanes
+    rows, column = [], 0
+    for start, count in _runs(tables, x.ids):
+        buffer = tables.buffer(start)
+        at = buffer.at(-pad[0], -pad[1], start - buffer.first)
+        there = braces(at, buffer.pixel * step[1], buffer.row * step[0])
+        second = braces(0, 0, 0)
+        if other is not None:
+            channel = int(other.ids[0])
+            its = tables.buffer(channel)
+            only = area(other.space) == (1, 1)
+            second = braces(
+                its.at(0, 0, channel - its.first + column),
+                0 if only else its.pixel, 0 if only else its.row,
+            )  # fmt: skip
+        packed = [0, 0]
+        for i, tensor in enumerate(weights):
+            if tensor is not None:
+                mine = tensor[..., column : column + count]
+                padded = torch.zeros(*mine.shape[:-1], -(-count // lanes) * lanes)
+                padded[..., :count] = mine
+                packed[i] = tables.pack.put(padded)
+        rows.append(braces(there, second, count, column, *packed))
+        column += count
+    return tables.add("part", rows), len(rows)
+
+
+def _runs(tables: Tables, ids: Ids) -> list[tuple[int, int]]:
+    """Channels that lie side by side in one buffer: (the first, how many)."""
+    found: list[tuple[int, int]] = []
+    for channel in ids.tolist():
+        if found:
+            first, count = found[-1]
+            if channel == first + count and tables.buffer(first) is tables.buffer(channel):
+                found[-1] = (first, count + 1)
+                continue
+        found.append((channel, 1))
+    return found
+
+
+def depthwise(tables: Tables, step: Step, node: Convolution) -> int:
+    """A depthwise convolution; the number of its row."""
+    channels, _, kernel_y, kernel_x = node.weight.shape
+    taps = node.weight.detach().reshape(channels, -1).T
+    bias = torch.zeros(channels) if node.bias is None else node.bias.detach()
+    # The C code multiplies by the stride itself.
+    first, count = parts(tables, node.x, pad=node.padding, weights=(taps, bias))
+    return tables.add(
+        "depthwise",
+        [
+            braces(
+                place(step.out), step.out.height, step.out.width, f"parts + {first}", count,
+                kernel_y, kernel_x, *node.stride, *node.dilation,
+                finish(tables, node.finish, step.out.pixel),
+            )
+        ],
+    )  # fmt: skip
+
+
+def pooling(tables: Tables, step: Step, node: Pool) -> int:
+    """A pool; the number of its row."""
+    first, count = parts(tables, node.x)
+    return tables.add(
+        "pooling",
+        [
+            braces(
+                place(step.out), step.out.height, step.out.width, *area(node.x.space),
+                f"parts + {first}", count, *node.kernel, *node.stride, *node.padding,
+                *node.dilation, int(node.adaptive), node.kind, node.counting,
+                number(node.divisor), finish(tables, node.finish, step.out.pixel),
+            )
+        ],
+    )  # fmt: skip
+
+
+def elementwise(tables: Tables, step: Step, node: Elementwise) -> int:
+    """An elementwise operation; the number of its row."""
+    first, count = parts(tables, node.x, other=node.other, weights=(node.scale, node.shift))
+    return tables.add(
+        "elementwise",
+        [
+            braces(
+                place(step.out), step.out.height, step.out.width, f"parts + {first}", count,
+                node.operation, finish(tables, node.finish, step.out.pixel),
+            )
+        ],
+    )  # fmt: skip
+
+
+def gathering(tables: Tables, out: str, x: Operand, channel: int) -> int:
+    """Channels put side by side; the number of its row."""
+    ids = x.ids
+    rows, runs = [], _same_layout(tables, ids)
+    for start, stop in runs:
+        first, _, _ = segments(tables, ids[start:stop], [(0, 0)])
+        rows.append(first)
+    height, width = area(x.space)
+    return tables.add(
+        "gathering",
+        [braces(out, height, width, f"segments + {rows[0]}", len(rows), channel)],
+    )
+
+
+def _same_layout(tables: Tables, ids: Ids) -> list[tuple[int, int]]:
+    """Runs of channels, in their order, whose buffers are laid out alike."""
+    runs: list[tuple[int, int]] = []
+    known = None
+    for k, channel in enumerate(ids.tolist()):
+        buffer = tables.buffer(channel)
+        layout = (buffer.pixel, buffer.row)
+        if layout == known:
+            runs[-1] = (runs[-1][0], k + 1)
+        else:
+            runs.append((k, k + 1))
+        known = layout
+    return runs
+
+
+def softmaxing(tables: Tables, step: Step, node: Softmax) -> int:
+    """A softmax; the number of its row."""
+    channel = int(node.x.ids[0])
+    buffer = tables.buffer(channel)
+    return tables.add(
+        "softmaxing",
+        [
+            braces(
+                place(step.out), place(buffer, channel - buffer.first), step.out.height,
+                step.out.width, step.out.channels, int(node.logarithm),
+            )
+        ],
+    )  # fmt: skip
+
+
+def border(tables: Tables, buffer: Buffer) -> int:
+    """The zeros around a buffer; the number of their row."""
+    top, left, bottom, right = buffer.border
+    return tables.add(
+        "border",
+        [
+            braces(
+                buffer.offset, buffer.pixel, buffer.row, buffer.height, buffer.width, top, left,
+                bottom, right,
+            )
+        ],
+    )  # fmt: skip
+
+
+def row_of(tables: Tables, step: Step) -> tuple[str, str]:
+    """A step's row: the C function that does it, and the expression for its row."""
+    node = step.node
+    if isinstance(node, Convolution) and node.depthwise:
+        return "convolve_depthwise", f"&depthwises[{depthwise(tables, step, node)}]"
+    if isinstance(node, Convolution):
+        return "convolve", f"&convolutions[{convolution(tables, step, node)}]"
+    if isinstance(node, Pool):
+        return "pool", f"&poolings[{pooling(tables, step, node)}]"
+    if isinstance(node, Elementwise):
+        return "work_elementwise", f"&elementwises[{elementwise(tables, step, node)}]"
+    if isinstance(node, Softmax):
+        return "softmax", f"&softmaxings[{softmaxing(tables, step, node)}]"
+    assert isinstance(node, Gather)
+    return "gather", f"&gatherings[{gathering(tables, place(step.out), node.x, 1)}]"

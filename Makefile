@@ -12,8 +12,11 @@ PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: demo test test-all test-exhaustive lint docs clean
 
+# The native engine needs a C compiler.
+NATIVE := $(if $(shell command -v cc || command -v gcc || command -v clang),--engine native)
+
 demo: .venv/user
-	$(BIN)/flyweight bench --level 40 --engine eager --engine onnxruntime \
+	$(BIN)/flyweight bench --level 40 --engine eager --engine onnxruntime $(NATIVE) \
 	  --threads 1 --batch 1 --budget 60s --json records.jsonl --html report.html --png report.png
 
 test: .venv/dev

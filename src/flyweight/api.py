@@ -17,6 +17,7 @@ from flyweight.errors import UsageError, first_line
 from flyweight.exporting import Exported
 from flyweight.lowering import lower
 from flyweight.measuring.environment import commit
+from flyweight.native.plan import ImageFormat
 from flyweight.nn import label
 from flyweight.nn.trained import as_trained
 from flyweight.records import NetworkFacts
@@ -106,6 +107,9 @@ def compile(
     threads: int = 1,
     lowered: bool = False,
     precision: str = "float32",
+    tune: bool = True,
+    layout: str | None = None,
+    preprocessing: Preprocessing | None = None,
 ) -> Runner:
     """Prepare a network to run on an engine. The network is not changed.
 
@@ -113,26 +117,55 @@ def compile(
         model_or_name: a module of one input, a name of the zoo (random weights, norms and biases as
             training leaves them), or "package.module:factory".
         example: an input (batch, channels, height, width), float32; the runner takes this shape.
-        engine: "eager", "compile", "onnxruntime" or "openvino".
+            "native" also takes (batch, height, width, channels), and uint8 as cameras give it.
+        engine: "eager", "compile", "onnxruntime", "openvino" or "native".
         threads: CPU threads that the runner uses.
-        lowered: run the network as `flyweight.lower` rewrites it for this engine.
+        lowered: run the network as `flyweight.lower` rewrites it for this engine; "native" does
+            that in any case, and refuses it.
         precision: "float32", or "bfloat16" where the engine has it on this CPU. The runner takes
             and returns float32 in either, and its `dtype` says what really runs.
+        tune: let "native" find out by measuring how each convolution is best cut up on this
+            machine, and keep that for the next time; a fixed rule otherwise. The results are the
+            same.
+        layout: of the example, "NCHW" or "NHWC"; None is "NCHW", and "NHWC" for uint8.
+        preprocessing: what the RGB bytes of a uint8 example become: colour order, scale, mean and
+            deviation, which cost no time; the runner doesn't crop or resize.
 
     Raises:
         UsageError: an unknown name, engine or precision, a precision that the engine doesn't have
-            on this CPU, threads below 1, or an example that isn't float32.
-        FlyweightError: an engine that isn't installed.
+            on this CPU, threads below 1, or an example that the engine doesn't take.
+        FlyweightError: an engine that isn't installed, or has no C compiler.
         CaptureError: a network that the engine can't run, or that can't be lowered.
     """
     array = example.detach().cpu().numpy() if isinstance(example, Tensor) else np.asarray(example)
-    if array.dtype != np.float32:
-        raise UsageError(f"the example must be float32, not {array.dtype}")
-    options = Options(threads, precision)
-    engine_named(engine).check(options)
+    called = model_or_name if isinstance(model_or_name, str) else label(model_or_name)
+    image = _example_format(array, layout, preprocessing, called)
+    options = Options(threads, precision, tune, image)
+    engine_named(engine).check(options, lowered)
     model = to_time(model_or_name)
     runner = make_runner(model, np.ascontiguousarray(array), engine, options, lowered)
-    return replace(runner, facts=network_facts(model, array.shape))
+    return replace(runner, facts=network_facts(model, image.read_as(array.shape)))
+
+
+def _example_format(
+    example: np.ndarray, layout: str | None, preprocessing: Preprocessing | None, network: str
+) -> ImageFormat:
+    """What the images are that a runner is to take.
+
+    Raises:
+        UsageError: numbers of another kind, no images, or bytes without a preprocessing.
+    """
+    kind = str(example.dtype)
+    if kind not in exporting.PIXELS:
+        raise UsageError(f"the example must be float32, or uint8 for engine 'native', not {kind}")
+    if preprocessing is not None and kind != "uint8":
+        raise UsageError("a preprocessing is for uint8 examples: float32 ones are prepared already")
+    if example.ndim != 4 and (kind == "uint8" or layout == "NHWC"):
+        raise UsageError(
+            f"{kind} images are (batch, height, width, channels), and the example is"
+            f" {example.shape}"
+        )
+    return exporting.image_format(kind, layout, preprocessing, example.shape[-1], network)
 
 
 def make_runner(
@@ -162,6 +195,9 @@ def export(
     lowered: bool = False,
     preprocessing: Preprocessing | None = None,
     force: bool = False,
+    cpu: str | None = None,
+    pixels: str | None = None,
+    layout: str | None = None,
 ) -> Exported:
     """Write a network to a file for other engines, and check the file. The network is not changed.
 
@@ -171,8 +207,8 @@ def export(
 
     Args:
         model_or_name: a module of one input, a name of the zoo, or "package.module:factory".
-        path: the file: .onnx, .xml (with a .bin beside it) or .pt2.
-        format: "onnx", "openvino" or "torch"; None for what the path ends like.
+        path: the file: .onnx, .xml (with a .bin beside it) or .pt2. For format "c" a folder.
+        format: "onnx", "openvino", "torch" or "c"; None for what the path ends like.
         input_size: of the input, batch first; None for what the weights were trained with, or the
             network's paper has, or (1, 3, 224, 224).
         weights: a file of trained weights; a network of the zoo has fresh ones without it.
@@ -180,16 +216,23 @@ def export(
         lowered: write the network as `flyweight.lower` rewrites it for the format's engine.
         preprocessing: how images become inputs, where neither the zoo nor the weights say.
         force: overwrite files that are there.
+        cpu: of format "c", for which instructions the work is cut up: "native" (this machine's,
+            and None), "avx512", "avx2", "neon" or "portable". It runs on all.
+        pixels: of format "c": "float32", or "uint8" for RGB bytes with the preprocessing folded
+            into the first convolution; None is "float32".
+        layout: of format "c": "NCHW" or "NHWC"; None is "NCHW", and "NHWC" for bytes.
 
     Raises:
         UsageError: an unknown name or format, a path that doesn't fit, a file that is there
-            already, or a network that doesn't run on this input.
+            already, a network that doesn't run on this input, or bytes for a network of which
+            nothing says what they become.
         WeightsError: weights that can't be read, or don't fit.
         CaptureError: a network that can't be captured, lowered or written in this format.
         FlyweightError: the format's engine isn't installed, the file can't be written, images
             can't be read, or the file computes something else.
     """
-    target = exporting.target_of(Path(path), format, force)
+    choices = exporting.Choices(cpu, pixels, layout)
+    target = exporting.target_of(Path(path), format, force, choices)
     photographs = list_images(images)
     file = None if weights is None else Path(weights)
     if isinstance(model_or_name, str) and ":" not in model_or_name:

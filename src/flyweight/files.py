@@ -66,6 +66,59 @@ def replaced_together(paths: Sequence[Path]) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def replaced_folder(path: Path, old: Sequence[str]) -> Iterator[Path]:
+    """A temporary folder that becomes `path` at one stroke when the block ends without an error.
+
+    Where there is a folder already, the files take their places in it, one after another; other
+    files in it stay, but for the old ones.
+
+    Args:
+        path: the folder.
+        old: names of files in it that are of no use without each other.
+
+    Raises:
+        FlyweightError: it can't be written (no such folder, no permission, full disk).
+    """
+    path = path.resolve()
+    there = path.is_dir()
+    temporary: Path | None = None
+    try:
+        parent = path if there else path.parent
+        temporary = Path(tempfile.mkdtemp(dir=parent, prefix=f".{path.name}."))
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)  # mkdtemp's folders are private
+        yield temporary
+        if there:
+            new = sorted(file.name for file in temporary.iterdir())
+            for name in new:
+                os.replace(temporary / name, path / name)
+            for name in set(old) - set(new):
+                (path / name).unlink(missing_ok=True)
+        else:
+            os.rename(temporary, path)
+    except OSError as error:
+        raise FlyweightError(f"can't write {path}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_folder(path: Path) -> None:
+    """Fail now rather than after a long run, where the folder `path` can't be written.
+
+    Raises:
+        FlyweightError: no folder to put it in, no permission, or the path is no folder.
+    """
+    if path.is_dir():
+        _check_folder_of(path, path)
+    elif path.exists() or path.is_symlink():
+        raise FlyweightError(f"can't write {path}: it is no folder")
+    else:
+        check_writable(path)
+
+
 def check_writable(path: Path) -> None:
     """Fail now rather than after a long run, where `path` can't be written.
 
@@ -78,8 +131,12 @@ def check_writable(path: Path) -> None:
         raise FlyweightError(f"can't write {path}: there is no folder {path.parent}")
     if path.exists() and not path.is_file():
         return
+    _check_folder_of(path, path.parent)
+
+
+def _check_folder_of(path: Path, folder: Path) -> None:
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
     except OSError as error:
         raise FlyweightError(f"can't write {path}: {error.strerror or error}") from None
     os.close(handle)

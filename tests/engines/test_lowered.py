@@ -12,6 +12,7 @@ from flyweight import compile
 from flyweight.cli.app import run
 from flyweight.engines import ENGINES
 from flyweight.graph import frozen_copy
+from flyweight.lowering.rules import THEMSELVES
 from flyweight.measuring import measure
 from flyweight.records import read_records
 
@@ -56,6 +57,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
             ],
         )
         for name, engine in ENGINES.items()
+        if name not in THEMSELVES
     ],
 )
 def test_engines_take_lowered_networks(asked: list[str | None], engine: str) -> None:

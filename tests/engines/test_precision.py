@@ -13,6 +13,7 @@ from flyweight import compile
 from flyweight.engines import ENGINES, onnx_runtime
 from flyweight.errors import CaptureError, UsageError
 from flyweight.measuring.environment import environment
+from flyweight.native.building import has_compiler
 
 SMALL = "mobilenet_v1_x0_25"
 
@@ -28,7 +29,9 @@ def bf16_works(engine: str) -> bool:
         from flyweight.engines.open_vino import has_bf16
 
         return has_bf16()
-    return engine != "onnxruntime" or onnx_runtime.has_bf16()
+    if engine == "onnxruntime":
+        return onnx_runtime.has_bf16()
+    return engine != "native"
 
 
 ALL = [pytest.param(name, marks=pytest.mark.slow if name == "compile" else ()) for name in ENGINES]
@@ -54,11 +57,17 @@ def test_bfloat16_is_near_float32_and_is_not_float32(engine: str) -> None:
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime", "native"])
 def test_no_bfloat16_on_this_cpu(engine: str) -> None:
     if not ENGINES[engine].installed or bf16_works(engine):
         pytest.skip(f"needs {engine}, on a CPU where it has no bf16")
-    words = {"openvino": "this CPU has no bf16", "onnxruntime": "bf16 only on Arm64 CPUs"}[engine]
+    if engine == "native" and not has_compiler():
+        pytest.skip("needs a C compiler")
+    words = {
+        "openvino": "this CPU has no bf16",
+        "onnxruntime": "bf16 only on Arm64 CPUs",
+        "native": "computes in float32: leave bfloat16 out",
+    }[engine]
     with pytest.raises(UsageError, match=words):
         compile(SMALL, image(1, 3, 32, 32), engine=engine, precision="bfloat16")
 

@@ -26,7 +26,11 @@ from flyweight.zoo.weights import class_names, load_pretrained, save_weights
 from tests.data_dir import DATA, needs_data
 
 needs_openvino = pytest.mark.skipif(not ENGINES["openvino"].installed, reason="no openvino")
-EVERY = [pytest.param(name, marks=needs_openvino if name == "openvino" else ()) for name in FORMATS]
+EVERY = [
+    pytest.param(name, marks=needs_openvino if name == "openvino" else ())
+    for name, one in FORMATS.items()
+    if one.suffix  # folders have tests of their own
+]
 REST = [
     pytest.param(param.values[0], marks=[*param.marks, pytest.mark.slow])
     if param.values[0] != "onnx"

@@ -1,6 +1,7 @@
 """The command, its help, and how errors reach people: one line on stderr and an exit code."""
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from flyweight.cli import (
     compare,
     cost,
     evaluate,
+    explain,
     export,
     lower,
     report,
@@ -41,6 +43,7 @@ app.command("compare")(compare.compare_command)
 app.command("classify")(classify.classify_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("lower")(lower.lower_command)
+app.command("explain")(explain.explain_command)
 app.command("export")(export.export_command)
 app.command("report")(report.report_command)
 app.add_typer(weights.app, name="weights")
@@ -67,8 +70,14 @@ def _flyweight(
     """
 
 
+def _interrupt(signal_number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    # Being told to end is like Ctrl-C: what is half written is taken away again.
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(run(sys.argv[1:]))
 
 

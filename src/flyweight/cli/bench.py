@@ -14,6 +14,7 @@ from flyweight.cli.options import (
     Html,
     Input,
     Lowered,
+    NoTune,
     Plain,
     Png,
     Precision,
@@ -29,7 +30,11 @@ LEVELS = (40, 140, 300, 500)
 
 Engines = Annotated[
     list[str] | None,
-    typer.Option("--engine", help="eager, compile, onnxruntime or openvino; repeatable."),
+    typer.Option(
+        "--engine",
+        help="native, eager, compile, onnxruntime or openvino; repeatable. Without it native, or"
+        " onnxruntime for --lowered and --both, and where there is no C compiler.",
+    ),
 ]
 
 
@@ -52,6 +57,7 @@ def bench_command(
     lowered: Lowered = False,
     both: Both = False,
     precision: Precision = "float32",
+    no_tune: NoTune = False,
     threads: Threads = 1,
     batch: Batch = 1,
     input: Input = "224",
@@ -64,7 +70,9 @@ def bench_command(
 
     Networks by name get random weights, with norms and biases as training leaves them.
 
-    Example: flyweight bench shufflenet_v2_x1_0 mobilenet_v2_x1_0 --engine onnxruntime --budget 20s
+    Example: flyweight bench shufflenet_v2_x1_0 mobilenet_v2_x1_0 --budget 20s
+
+    Example: flyweight bench shufflenet_v2_x1_0 --engine native --engine onnxruntime
 
     Example: flyweight bench shufflenet_v2_x1_0 --engine openvino --both
     """
@@ -78,8 +86,8 @@ def bench_command(
     from flyweight.cli.preparing import jobs, prepare
     from flyweight.engines import Options
 
-    options = Options(threads, precision)
-    todo = jobs(wanted, engine or ["onnxruntime"], size, in_forms)
+    options = Options(threads, precision, not no_tune)
+    todo = jobs(wanted, engine or [], size, in_forms)
     with Bar() as bar:
         prepared = prepare(todo, options, batch, bar)
         for failure in prepared.failures:

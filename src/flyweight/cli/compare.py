@@ -6,7 +6,7 @@ import typer
 
 from flyweight.cli.arguments import Subject, engine_form, image, seconds, subject
 from flyweight.cli.keeping import INTERRUPTED, STDOUT, Keeper, measured
-from flyweight.cli.options import Batch, Budget, Input, Precision, Records, Threads
+from flyweight.cli.options import Batch, Budget, Input, NoTune, Precision, Records, Threads
 from flyweight.cli.output import Bar, note
 from flyweight.errors import FlyweightError, UsageError
 from flyweight.measuring import Measurements
@@ -22,9 +22,11 @@ def compare_command(
         str | None, typer.Option(help="The network on which A and B, two engines, are compared.")
     ] = None,
     engine: Annotated[
-        str, typer.Option(help="The engine of networks without one.")
-    ] = "onnxruntime",
+        str | None,
+        typer.Option(help="The engine of networks without one; as 'flyweight bench' if not given."),
+    ] = None,
     precision: Precision = "float32",
+    no_tune: NoTune = False,
     threads: Threads = 1,
     batch: Batch = 1,
     input: Input = "224",
@@ -35,7 +37,7 @@ def compare_command(
 
     Example: flyweight compare shufflenet_v2_x1_0 mobilenet_v2_x1_0
 
-    Example: flyweight compare eager onnxruntime --model shufflenet_v2_x1_0
+    Example: flyweight compare native onnxruntime --model shufflenet_v2_x1_0
 
     Example: flyweight compare openvino openvino+lowered --model shufflenet_v2_x1_0
     """
@@ -45,8 +47,8 @@ def compare_command(
     from flyweight.cli.preparing import jobs, prepare
     from flyweight.engines import Options
 
-    options = Options(threads, precision)
-    todo = jobs(wanted, [engine], size)
+    options = Options(threads, precision, not no_tune)
+    todo = jobs(wanted, [engine] if engine else [], size)
     if len(todo) < 2:
         raise UsageError(f"both sides are {todo[0].key}: there is nothing to compare")
     with Bar() as bar:

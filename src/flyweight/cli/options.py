@@ -16,6 +16,12 @@ Precision = Annotated[str, typer.Option(help="float32, or bfloat16 where engine 
 Plain = Annotated[bool, typer.Option("--plain", help="Networks as they are (the default).")]
 Lowered = Annotated[bool, typer.Option("--lowered", help="Networks lowered for their engine.")]
 Both = Annotated[bool, typer.Option("--both", help="Each network in both forms, and the ratio.")]
+NoTune = Annotated[
+    bool,
+    typer.Option(
+        "--no-tune", help="Cut up native's convolutions by a fixed rule, not by measuring."
+    ),
+]
 Batch = Annotated[int, typer.Option(help="Images in a batch.")]
 Input = Annotated[str, typer.Option("--input", help="Image side, or channels,height,width.")]
 Budget = Annotated[str, typer.Option(help="Time for the measurement: 60s, 2m.")]

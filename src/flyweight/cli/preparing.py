@@ -11,6 +11,8 @@ from flyweight.cli.arguments import Subject, positive
 from flyweight.cli.output import Bar, note
 from flyweight.engines import Array, Options, Runner, engine_named
 from flyweight.errors import CaptureError
+from flyweight.lowering.rules import THEMSELVES
+from flyweight.native.building import has_compiler
 from flyweight.records import NetworkFacts
 
 AGREEMENT = {"float32": 1e-3, "bfloat16": 5e-2}
@@ -49,7 +51,7 @@ def jobs(
 
     Args:
         wanted: the networks.
-        engines: names of engines.
+        engines: names of engines; none for the usual one.
         image: channels, height, width.
         forms: for each form, whether networks are lowered.
 
@@ -58,15 +60,44 @@ def jobs(
         FlyweightError: an engine that isn't installed.
     """
     found: dict[str, Job] = {}
+    if not engines and not all(subject.engine for subject in wanted):
+        engines = [usual_engine(any(forms))]
+    named = [subject.engine for subject in wanted if subject.engine]
+    forms_on = {engine: _forms_on(engine, forms) for engine in {*engines, *named}}
     for subject in wanted:
         own = (image[0], subject.size, subject.size) if subject.size else image
         name = subject.model if own == image else f"{subject.model}@{subject.size}"
         for engine in [subject.engine] if subject.engine else engines:
             engine_named(engine).load()
-            for lowered in [subject.lowered] if subject.lowered is not None else forms:
+            own_form = [] if subject.lowered is None else [subject.lowered]
+            for lowered in own_form or forms_on[engine]:
                 key = lowered_key(f"{name}/{engine}") if lowered else f"{name}/{engine}"
                 found[key] = Job(key, subject.model, engine, own, lowered)
     return list(found.values())
+
+
+def _forms_on(engine: str, forms: Sequence[bool]) -> Sequence[bool]:
+    """The forms of those asked for that an engine has."""
+    if engine not in THEMSELVES or not any(forms):
+        return forms
+    note(f"flyweight: {engine} runs networks in one form: it lowers every network itself")
+    return [False]
+
+
+def usual_engine(lowered: bool) -> str:
+    """The engine where none is named: the native one, if it can do what is asked for.
+
+    Where it can't, a line says why.
+    """
+    if has_compiler() and not lowered:
+        return "native"
+    why = (
+        "lowers every network itself"
+        if lowered
+        else "needs a C compiler: apt install gcc, or set CC"
+    )
+    note(f"flyweight: using engine onnxruntime, since the native one {why}")
+    return "onnxruntime"
 
 
 def lowered_key(plain: str) -> str:
@@ -84,8 +115,8 @@ def prepare(wanted: Sequence[Job], options: Options, batch: int, bar: Bar) -> Pr
             precision that an engine doesn't have on this CPU.
     """
     positive("the batch", batch)
-    for engine in dict.fromkeys(job.engine for job in wanted):
-        engine_named(engine).check(options)
+    for engine, lowered in dict.fromkeys((job.engine, job.lowered) for job in wanted):
+        engine_named(engine).check(options, lowered)
     torch.manual_seed(0)
     models = {name: to_time(name) for name in dict.fromkeys(job.model for job in wanted)}
     runners: dict[str, Runner] = {}

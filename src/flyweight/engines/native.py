@@ -36,7 +36,11 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
     """
     check(options)
     network = label(model)
-    compiled = compile_network(model, torch.from_numpy(example), network, options.threads)
+    image = options.image
+    compiled = compile_network(
+        model, torch.zeros(image.read_as(example.shape)), network, options.threads, image,
+        tune=options.tune,
+    )  # fmt: skip
 
     def call(x: Array) -> Array | tuple[Array, ...]:
         outputs = compiled.network(x)
@@ -48,7 +52,7 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
         threads=options.threads,
         example=example,
         dtype="float32",
-        layout="NCHW",
+        layout=image.layout,
         libraries={"flyweight": flyweight.__version__, "compiler": version()},
         call=call,
     )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from flyweight.errors import UsageError, unknown
+from flyweight.native.plan import ImageFormat
 from flyweight.records import NetworkFacts
 
 Array: TypeAlias = NDArray[np.float32]
@@ -23,6 +24,10 @@ class Options:
     threads: int = 1
     precision: str = "float32"
     """One of `PRECISIONS`. Inputs and outputs are float32 in either."""
+    tune: bool = True
+    """Whether the native engine measures how to cut convolutions up; others have no such choice."""
+    image: ImageFormat = field(default_factory=ImageFormat)
+    """What images come as; only the native engine takes others than float32, NCHW."""
 
     def __post_init__(self) -> None:
         if self.threads < 1:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from flyweight.engines.protocol import Options, Prepare
-from flyweight.errors import FlyweightError, unknown
+from flyweight.errors import FlyweightError, UsageError, unknown
+from flyweight.lowering.rules import rules_for
+from flyweight.native.plan import ImageFormat
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,14 @@ class Engine:
         module: where its `prepare` is.
         needs: the package that must be importable.
         install: the command that installs it.
+        images: whether it takes images in other formats than float32, NCHW.
     """
 
     name: str
     module: str
     needs: str
     install: str
+    images: bool = False
 
     @property
     def installed(self) -> bool:
@@ -40,14 +44,22 @@ class Engine:
             raise FlyweightError(f"engine {self.name!r} is not installed: {self.install}")
         return cast(Prepare, importlib.import_module(self.module).prepare)
 
-    def check(self, options: Options) -> None:
+    def check(self, options: Options, lowered: bool = False) -> None:
         """Find out whether it runs with these options, before any network is prepared.
 
         Raises:
             FlyweightError: it isn't installed.
-            UsageError: it has no such precision on this CPU.
+            UsageError: it has no such precision on this CPU, or takes no lowered networks or no
+                such images.
         """
         self.load()
+        if options.image != ImageFormat() and not self.images:
+            raise UsageError(
+                f"engine {self.name!r} takes float32 NCHW images, not {options.image.dtype}"
+                f" {options.image.layout} ones: prepare them so, or use engine 'native'"
+            )
+        if lowered:
+            rules_for(self.name)
         check = getattr(importlib.import_module(self.module), "check", None)
         if check is not None:  # an engine that takes all options has none
             check(options)
@@ -66,7 +78,10 @@ ENGINES = {
             "openvino", "flyweight.engines.open_vino", "openvino",
             "pip install 'flyweight[openvino]'",
         ),
-        Engine("native", "flyweight.engines.native", "flyweight", "pip install flyweight"),
+        Engine(
+            "native", "flyweight.engines.native", "flyweight", "pip install flyweight",
+            images=True,
+        ),
     )
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Whether a written file computes what the network does."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +11,11 @@ from torch.utils._pytree import tree_leaves
 from flyweight.engines import Array
 from flyweight.errors import FlyweightError, first_line
 from flyweight.exporting.formats import Run
+from flyweight.exporting.images import Images
 
 TOLERANCE = 1e-4
 """The largest error that is accepted, relative to the largest score."""
 
-RANDOM_BATCHES = (1, 3)
 IMAGES_AT_ONCE = 8
 
 
@@ -23,8 +24,7 @@ class Check:
     """How a file that was read back compares with the eager network.
 
     Attributes:
-        random_error: largest difference on random inputs, in batches of 1 and 3, relative to the
-            largest score.
+        random_error: largest difference on random inputs, relative to the largest score.
         image_error: the same on images; None where there were none.
         images: how many there were.
         same_top1: of how many the highest score is the same class; None where the first output
@@ -37,41 +37,42 @@ class Check:
     same_top1: int | None = None
 
 
-def compare(network: nn.Module, run: Run, shape: tuple[int, ...], images: Array | None) -> Check:
+def compare(network: nn.Module, run: Run, random: Sequence[Images], images: Images | None) -> Check:
     """Run a file and the eager network on the same inputs.
 
     Args:
         network: the original, in evaluation mode.
         run: the file, loaded.
-        shape: (channels, height, width) of the input.
-        images: prepared images (n, channels, height, width), or None.
+        random: batches of random images.
+        images: photographs, or None.
 
     Raises:
         FlyweightError: the file fails, or differs by more than `TOLERANCE`.
     """
-    random = np.random.default_rng(0)
-    inputs = [random.standard_normal((batch, *shape), np.float32) for batch in RANDOM_BATCHES]
-    random_error = max(_accepted(*_both(network, run, x), "random input") for x in inputs)
+    random_error = max(_accepted(*_both(network, run, x), "random input") for x in random)
     if images is None:
         return Check(random_error)
     errors, same = [], 0
-    for start in range(0, len(images), IMAGES_AT_ONCE):
-        expected, found = _both(network, run, images[start : start + IMAGES_AT_ONCE])
+    for start in range(0, len(images.read), IMAGES_AT_ONCE):
+        some = slice(start, start + IMAGES_AT_ONCE)
+        expected, found = _both(network, run, Images(images.given[some], images.read[some]))
         errors.append(_accepted(expected, found, "images"))
         scores = expected[0].ndim == 2
         same += int((expected[0].argmax(1) == found[0].argmax(1)).sum()) if scores else 0
-    return Check(random_error, max(errors), len(images), same if scores else None)
+    return Check(random_error, max(errors), len(images.read), same if scores else None)
 
 
-def _both(network: nn.Module, run: Run, x: Array) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+def _both(
+    network: nn.Module, run: Run, images: Images
+) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
     with torch.no_grad():
-        out = tree_leaves(network(torch.from_numpy(x)))
+        out = tree_leaves(network(torch.from_numpy(images.read)))
     expected = tuple(value.numpy() for value in out if isinstance(value, Tensor))
     try:
-        return expected, run(x)
+        return expected, run(images.given)
     except Exception as error:
         raise FlyweightError(
-            f"the file fails on {len(x)} images, nothing was written: {first_line(error)}"
+            f"the file fails on {len(images.read)} images, nothing was written: {first_line(error)}"
         ) from error
 
 

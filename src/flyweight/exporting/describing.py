@@ -3,13 +3,14 @@
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import torch
 
 import flyweight
+from flyweight.native.plan import ImageFormat
 from flyweight.zoo.preprocessing import Preprocessing
 
 
@@ -26,6 +27,8 @@ class Description:
         input_shape: (channels, height, width).
         lowered: whether the written network was lowered.
         commit: of the checkout that this package runs from; None where it was installed.
+        image: the format of the images that the file is to take.
+        cpu: what source code is to be written for; None where the format isn't source code.
     """
 
     network: str
@@ -36,6 +39,12 @@ class Description:
     input_shape: tuple[int, ...]
     lowered: bool
     commit: str | None
+    image: ImageFormat = field(default_factory=ImageFormat)
+    cpu: str | None = None
+
+    def _image_shape(self) -> tuple[int, ...]:
+        channels, height, width = self.input_shape
+        return (channels, height, width) if self.image.planes else (height, width, channels)
 
     def entries(self, input_name: str, opset: int | None = None) -> dict[str, Any]:
         """The entries of a file's metadata, as JSON has them; what isn't known is left out.
@@ -52,9 +61,9 @@ class Description:
             "class_names": self.class_names,
             "input": {
                 "name": input_name,
-                "shape": ["batch", *self.input_shape],
-                "layout": "NCHW",
-                "dtype": "float32",
+                "shape": ["batch", *self._image_shape()],
+                "layout": self.image.layout,
+                "dtype": self.image.dtype,
             },
             "lowered": self.lowered,
             "opset": opset,

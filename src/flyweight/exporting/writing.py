@@ -8,20 +8,21 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from flyweight.engines import Array
 from flyweight.errors import UsageError
 from flyweight.exporting.checking import compare
 from flyweight.exporting.describing import Description
-from flyweight.exporting.formats import Target
+from flyweight.exporting.formats import Target, UncheckedError
+from flyweight.exporting.images import Images, image_format, photographs, random_images
 from flyweight.exporting.result import Exported
 from flyweight.exporting.source import Source
-from flyweight.files import replaced_together
 from flyweight.graph import check_runs
+from flyweight.native.plan import ImageFormat
 from flyweight.nn import Network
-from flyweight.zoo.preprocessing import IMAGENET, open_image, prepare
+from flyweight.zoo.preprocessing import IMAGENET
 from flyweight.zoo.weights import class_names
 
 MOST_IMAGES = 32
+RANDOM_BATCHES = (1, 3)
 
 
 def write(
@@ -50,8 +51,13 @@ def write(
             differs from the network.
     """
     _, channels, height, width = input_size
+    shape = (channels, height, width)
     source = source.at(height, width)
-    prepared = _prepared(source, (channels, height, width), images)
+    wanted = target.choices
+    image = image_format(
+        wanted.pixels, wanted.layout, source.preprocessing, channels, source.network
+    )
+    prepared = _photographs(source, shape, images, image)
     example = torch.from_numpy(
         np.random.default_rng(0).standard_normal(tuple(input_size), np.float32)
     )
@@ -63,17 +69,28 @@ def write(
         weights=source.weights,
         preprocessing=source.preprocessing,
         class_names=_class_names(source.model, example),
-        input_shape=(channels, height, width),
+        input_shape=shape,
         lowered=lowered,
         commit=commit,
+        image=image,
+        cpu=(wanted.cpu or "native") if target.format.source else None,
     )
+    generator = np.random.default_rng(0)
+    random = [
+        random_images(batch, shape, image, source.preprocessing, generator)
+        for batch in RANDOM_BATCHES
+    ]
     writer = target.format.load()
-    with replaced_together(target.files) as folder:
-        file = folder / target.path.name
+    check, unchecked = None, None
+    with target.replaced() as file:
         entries = writer.write(module, example, description, file)
-        check = compare(source.model, writer.load(file), (channels, height, width), prepared)
-    size = sum(file.stat().st_size for file in target.files)
-    return Exported(target.format.name, target.files[::-1], size, entries, check)
+        try:
+            check = compare(source.model, writer.load(file), random, prepared)
+        except UncheckedError as error:
+            unchecked = str(error)
+    files = target.written()
+    size = sum(file.stat().st_size for file in files)
+    return Exported(target.format.name, target.path, files, size, entries, check, unchecked)
 
 
 def _lowered(model: nn.Module, example: Tensor, engine: str | None) -> nn.Module:
@@ -82,8 +99,10 @@ def _lowered(model: nn.Module, example: Tensor, engine: str | None) -> nn.Module
     return lower(model, example, engine=engine)
 
 
-def _prepared(source: Source, shape: tuple[int, ...], images: Sequence[Path]) -> Array | None:
-    """The images as inputs; as ImageNet's where the network doesn't say how."""
+def _photographs(
+    source: Source, shape: tuple[int, ...], images: Sequence[Path], image: ImageFormat
+) -> Images | None:
+    """Some of the photographs; prepared as ImageNet's where the network doesn't say how."""
     if not images:
         return None
     channels, height, width = shape
@@ -95,7 +114,7 @@ def _prepared(source: Source, shape: tuple[int, ...], images: Sequence[Path]) ->
     how = source.preprocessing or IMAGENET.at(height)
     count = min(len(images), MOST_IMAGES)
     chosen = [images[i * len(images) // count] for i in range(count)]
-    return np.stack([prepare(open_image(path), how) for path in chosen])
+    return photographs(chosen, how, image)
 
 
 def _class_names(model: nn.Module, example: Tensor) -> tuple[str, ...] | None:

@@ -203,7 +203,7 @@ def _binary(
             replaced.append(_operand(one))
         elif isinstance(one, Tensor) and one.dim() > 0:
             axis = one.dim() - (rank - 1)
-            if axis < -1 or one.dim() > rank or (one.dim() == rank and one.shape[0] != 1):
+            if one.dim() > rank or (one.dim() == rank and one.shape[0] != 1):
                 return None
             varies = axis >= 0 and one.shape[axis] > 1
             replaced.append(PerChannel(one, axis) if varies else one)

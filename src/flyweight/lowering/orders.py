@@ -80,7 +80,10 @@ def leading(step: Step, owner: Ids) -> Ids:
     That is the most scattered one, and of those the one computed first: what comes later can be
     computed in its order.
     """
-    full = [ids for ids in reads(step) if len(ids) == step_channels(step)]
+    channels = step_channels(step)
+    full = [ids for ids in reads(step) if len(ids) == channels]
+    if not full:  # one channel that is combined with a constant for each
+        return np.repeat(reads(step)[0], channels)
     return min(full, key=lambda ids: (-len(np.unique(owner[ids])), int(owner[ids].min())))
 
 
@@ -152,7 +155,8 @@ def _demands(program: Program, roots: Ids) -> _Demands:
         if keeps_order(step):
             leader = leading(step, owner)
             for ids in operands:
-                if ids is not leader and is_whole(program, roots[ids]):
+                paired = ids is not leader and len(ids) == len(leader)
+                if paired and is_whole(program, roots[ids]):
                     beside.setdefault(int(owner[roots[ids[0]]]), (roots[ids], leader))
     for leaf in program.outputs:
         if isinstance(leaf, ChannelMap):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flyweight.errors import unknown
+from flyweight.errors import UsageError, unknown
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,20 @@ OpenVINO for few groups. Merged 1x1 convolutions, whose readers then need pieces
 """
 
 
+THEMSELVES = ("native",)
+"""Engines that lower every network when they plan it: for them there is no other form."""
+
+
 def rules_for(engine: str | None) -> Rules:
     """The rules of an engine.
 
     Raises:
-        UsageError: there is no engine of this name.
+        UsageError: there is no engine of this name, or it is one that lowers networks itself.
     """
+    if engine in THEMSELVES:
+        raise UsageError(
+            f"engine {engine!r} lowers every network itself: give it the network as it is"
+        )
     if engine not in RULES:
         raise unknown("engine", str(engine), [name for name in RULES if name])
     return RULES[engine]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from flyweight.graph.maps import Ids
-from flyweight.graph.program import Operand
+from flyweight.graph.program import Operand, Value
 from flyweight.native.draft import Draft
 from flyweight.native.nodes import (
     AnyNode,
@@ -14,7 +14,9 @@ from flyweight.native.nodes import (
     Elementwise,
     Finish,
     Gather,
+    Neighbours,
     Softmax,
+    area,
     pieces,
 )
 
@@ -31,10 +33,42 @@ def arrange(draft: Draft, lanes: int, image_planes: bool) -> None:
         lanes: floats in a vector.
         image_planes: whether the channels of the images lie apart, in planes.
     """
+    _turn(draft)
     for node in draft.nodes:
-        if not _reads_through_table(node) and not isinstance(node, Softmax):
+        if not _reads_through_table(node) and not isinstance(node, _IN_ORDER):
             _sort(draft, node)
     _gather(draft, lanes, image_planes)
+
+
+_IN_ORDER = (Softmax, Neighbours)
+"""What works on all channels of a pixel together, side by side and in their order."""
+
+
+def _turn(draft: Draft) -> None:
+    """Copy values whose one axis lies along rows for readers that think it is a column, or back.
+
+    (batch, channels, positions) lies as one row; with a further dimension of 1 it is a column.
+    """
+    turned: list[AnyNode] = []
+    known: dict[tuple[int, tuple[int, int]], Value] = {}
+
+    def read(operand: Operand) -> Operand:
+        new = draft.values.numbers()
+        for value in draft.values.sources(operand.ids):
+            wanted = area(operand.space)
+            if area(value.space) == wanted:
+                continue
+            key = (value.first, wanted)
+            if key not in known:
+                known[key] = draft.values.new_value(value.channels, wanted, value.dtype)
+                turned.append(Gather(Operand(value.ids, value.space), known[key], ""))
+            new[value.ids] = known[key].ids
+        return Operand(new[operand.ids], operand.space)
+
+    for node in draft.nodes:
+        node.change_operands(read)
+        turned.append(node)
+    draft.nodes = turned
 
 
 def _reads_through_table(node: AnyNode) -> bool:
@@ -98,7 +132,7 @@ def _gather(draft: Draft, lanes: int, image_planes: bool) -> None:
         return vectors <= 1.25 * -(-len(operand.ids) // lanes) + 1
 
     for node in draft.nodes:
-        if not _reads_through_table(node) and not readable(node.x, isinstance(node, Softmax)):
+        if not _reads_through_table(node) and not readable(node.x, isinstance(node, _IN_ORDER)):
             node.x = gathered(node.x, node.where)
         if isinstance(node, Elementwise) and node.other and not readable(node.other, True):
             node.other = gathered(node.other, node.where)

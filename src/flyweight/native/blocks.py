@@ -1,6 +1,6 @@
 """How a convolution is cut into tiles: a fixed rule where nothing was measured."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flyweight.native.isa import Isa
 from flyweight.native.nodes import Convolution, area
@@ -17,7 +17,8 @@ class Shape:
     outputs: int
     groups: int
     stride: int
-    taps: int
+    taps_y: int
+    taps_x: int
 
 
 def shape_of(node: Convolution) -> Shape:
@@ -26,7 +27,9 @@ def shape_of(node: Convolution) -> Shape:
     outputs, inputs, kernel_y, kernel_x = node.weight.shape
     taps = kernel_y * kernel_x
     per_group = outputs // node.groups
-    return Shape(height, width, inputs * taps, per_group, node.groups, node.stride[1], taps)
+    return Shape(
+        height, width, inputs * taps, per_group, node.groups, node.stride[1], kernel_y, kernel_x
+    )
 
 
 def candidates(shape: Shape, isa: Isa) -> list[Block]:
@@ -34,6 +37,14 @@ def candidates(shape: Shape, isa: Isa) -> list[Block]:
     pixels, vectors = shape.height * shape.width, -(-shape.outputs // isa.lanes)
     found = [Block(min(p, pixels), min(v, vectors)) for p, v in isa.tiles]
     return list(dict.fromkeys(found))
+
+
+def refinements(shape: Shape, block: Block, isa: Isa) -> list[Block]:
+    """Further blocks to try where a block of all inputs, channels outside, is fast."""
+    found = [replace(block, inputs=n) for n in (128, 256, 512) if n < shape.inputs]
+    if shape.height * shape.width > block.pixels and shape.outputs > block.vectors * isa.lanes:
+        found.append(replace(block, tiles_outside=True))
+    return found
 
 
 def cycles(shape: Shape, block: Block, isa: Isa) -> float:

@@ -13,7 +13,8 @@ from flyweight.errors import FlyweightError
 from flyweight.files import replaced_together
 from flyweight.native.isa import Isa, isa_of
 
-FLAGS = ("-std=c11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-Wall", "-Wextra")
+FLAGS = ("-std=c11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-Wall", "-Wextra",
+         "-Wno-psabi")  # fmt: skip
 _REMEDY = "install one (apt install gcc), set CC, or use engine 'onnxruntime'"
 
 
@@ -23,7 +24,11 @@ def compiler() -> list[str]:
     Raises:
         FlyweightError: there is none.
     """
-    given = shlex.split(os.environ.get("CC", ""))
+    asked = os.environ.get("CC", "")
+    try:
+        given = shlex.split(asked)
+    except ValueError as error:
+        raise FlyweightError(f"CC is {asked!r}: {error}; {_REMEDY}") from error
     if given:
         if shutil.which(given[0]) is None:
             raise FlyweightError(
@@ -51,15 +56,18 @@ def _asked(command: tuple[str, ...]) -> str:
         done = subprocess.run(
             command, input="", capture_output=True, text=True, check=True, timeout=60
         )
+    except subprocess.CalledProcessError as error:
+        said = _line(error.stderr)
+        raise FlyweightError(f"{command[0]} fails: {said}; {_REMEDY}") from error
     except (OSError, subprocess.SubprocessError) as error:
-        said = getattr(error, "stderr", None) or str(error)
-        raise FlyweightError(f"{command[0]} fails: {_line(said)}; {_REMEDY}") from error
+        raise FlyweightError(f"{command[0]} fails: {error}; {_REMEDY}") from error
     return done.stdout
 
 
 def _line(text: str) -> str:
-    lines = [line for line in text.strip().splitlines() if "error" in line] or [text.strip()]
-    return lines[0]
+    """The first line that says what is wrong."""
+    lines = text.strip().splitlines() or ["it says nothing"]
+    return next((line for line in lines if "error" in line), lines[0])
 
 
 def host_isa() -> Isa:
@@ -127,16 +135,33 @@ def build(files: dict[str, str], source: str, flags: Sequence[str]) -> Path:
     with replaced_together([library]) as folder:
         for name, content in files.items():
             (folder / name).write_text(content, encoding="utf-8")
-        made = [*command, "-shared", "-fPIC", "-o", str(folder / library.name), source]
-        try:
-            done = subprocess.run(
-                [*made, "-pthread", "-lm"], cwd=folder, capture_output=True, text=True, check=False
-            )
-        except OSError as error:
-            raise FlyweightError(f"{made[0]} fails: {error.strerror}; {_REMEDY}") from error
-        if done.returncode:
-            raise FlyweightError(
-                f"{made[0]} fails on {source}: {_line(done.stderr)}; set CC to another compiler, or"
-                " use engine 'onnxruntime'"
-            )
+        compile_shared(folder / source, folder / library.name, flags)
     return library
+
+
+def compile_shared(source: Path, library: Path, flags: Sequence[str]) -> None:
+    """Compile a C file to a shared library, wherever it is wanted.
+
+    Args:
+        source: the C file; what it includes lies beside it.
+        library: the file to write.
+        flags: for the machine.
+
+    Raises:
+        FlyweightError: no compiler, or one that fails.
+    """
+    command = [*compiler(), *FLAGS, *flags, "-shared", "-fPIC", "-o", str(library), source.name]
+    try:
+        done = subprocess.run(
+            [*command, "-pthread", "-lm"], cwd=source.parent, capture_output=True, text=True,
+            check=False,
+            # What a compiler that is killed leaves behind goes with the folder.
+            env={**os.environ, "TMPDIR": str(library.parent)},
+        )  # fmt: skip
+    except OSError as error:
+        raise FlyweightError(f"{command[0]} fails: {error.strerror}; {_REMEDY}") from error
+    if done.returncode:
+        raise FlyweightError(
+            f"{command[0]} fails on {source.name}: {_line(done.stderr)}; set CC to another"
+            " compiler, or use engine 'onnxruntime'"
+        )

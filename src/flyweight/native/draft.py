@@ -1,14 +1,15 @@
 """A network as nodes, before it is known where anything lies."""
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from flyweight.errors import CaptureError
-from flyweight.graph.maps import ChannelMap, Ids, with_ids
+from flyweight.graph.maps import BATCH, ChannelMap, Ids, with_ids
 from flyweight.graph.program import Operand, Program, Value, Values
-from flyweight.native.nodes import AnyNode, Elementwise
+from flyweight.native.nodes import AnyNode
 from flyweight.native.selecting import nodes_of
 
 
@@ -45,7 +46,7 @@ class Draft:
     def renumber(self, new: Ids) -> None:
         """Let all that reads channel k read channel `new[k]`."""
         for node in self.nodes:
-            _read_as(node, new)
+            node.change_operands(lambda operand: Operand(new[operand.ids], operand.space))
         self.outputs = [with_ids(one, new[one.ids.ravel()]) for one in self.outputs]
 
     def readers(self) -> dict[int, list[AnyNode]]:
@@ -58,27 +59,22 @@ class Draft:
         return found
 
 
-def _read_as(node: AnyNode, new: Ids) -> None:
-    def read(operand: Operand) -> Operand:
-        return Operand(new[operand.ids], operand.space)
-
-    node.x = read(node.x)
-    if node.finish.residual is not None:
-        node.finish = replace(node.finish, residual=read(node.finish.residual))
-    if isinstance(node, Elementwise) and node.other is not None:
-        node.other = read(node.other)
-
-
 def draft_of(program: Program) -> Draft:
     """A program's nodes, nothing fused yet.
 
     Raises:
         CaptureError: an operation, or an output, that the native engine hasn't.
     """
-    for output in program.outputs:
-        if not isinstance(output, ChannelMap) or not (output.is_plain() or output.is_flattened()):
+    if program.input.dtype != torch.float32:
+        raise CaptureError(
+            f"the native engine reads images of float32, not {program.input.dtype}: convert the"
+            " network with .float(), and give it an example of float32"
+        )
+    for i, output in enumerate(program.outputs):
+        dims = output.dims if isinstance(output, ChannelMap) else ((),)
+        if dims[0] != (BATCH,) or any(BATCH in dim for dim in dims[1:]):
             raise CaptureError(
-                "the native engine puts out feature maps (batch, channels, positions), and this"
-                " network returns something else; run it with engine 'onnxruntime'"
+                f"the native engine puts out tensors with an entry for each image, and output {i}"
+                " of this network is something else: leave it out, or use engine 'onnxruntime'"
             )
     return Draft(program.input, nodes_of(program), list(program.outputs), program.values)

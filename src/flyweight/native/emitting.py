@@ -1,24 +1,25 @@
 """A plan as C source and a block of weights. The same plan gives the same bytes."""
 
 import hashlib
-import math
-import re
 from dataclasses import dataclass
-from importlib import resources
 
 import numpy as np
 
-import flyweight
-from flyweight.graph.program import Operand
 from flyweight.native.blocks import sizes
+from flyweight.native.interface import (
+    SOURCES,
+    constants,
+    filled,
+    identifier,
+    in_comment,
+    opening,
+    read_source,
+)
+from flyweight.native.literals import braces
 from flyweight.native.nodes import Convolution
-from flyweight.native.packing import HEADER, MAGIC
+from flyweight.native.outputs import put_out
 from flyweight.native.plan import Plan
-from flyweight.native.tables import KINDS, Tables, border, braces, gathering, row_of
-
-SOURCES = ("vectors.h", "tables.h", "finish.h", "convolution.h", "depthwise.h", "pooling.h",
-           "elementwise.h", "images.h", "threads.h")  # fmt: skip
-_STANDARD = ("math", "pthread", "sched", "stdatomic", "stdint", "stdio", "stdlib", "string")
+from flyweight.native.tables import KINDS, Tables, border, row_of, tell_next
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,6 @@ class Emitted:
     weights: bytes
 
 
-def identifier(name: str) -> str:
-    """A name that C takes."""
-    found = re.sub(r"\W", "_", name, flags=re.ASCII).lower().strip("_") or "network"
-    return f"network_{found}" if found[0].isdigit() else found
-
-
-def read_source(name: str) -> str:
-    """One of the C files of this package."""
-    return resources.files("flyweight.native").joinpath("c", name).read_text(encoding="utf-8")
-
-
 def emit(plan: Plan, network: str) -> Emitted:
     """Write a plan as C.
 
@@ -59,76 +49,17 @@ def emit(plan: Plan, network: str) -> Emitted:
     tables = Tables(plan)
     image = _image(tables)
     steps = _steps(tables)
-    shapes = [_dimensions(output) for output in plan.outputs]
+    tell_next(tables, 0)
     fixed = "\n".join((_tile_sizes(plan), *(read_source(name) for name in SOURCES), _tiles(plan)))
-    content = [*_rows(tables), image, _job(plan, steps, shapes)]
-    mark = int.from_bytes(hashlib.sha256("\n".join((fixed, *content)).encode()).digest()[:7])
+    content = [*_rows(tables), image, _job(plan, steps)]
+    known = "\n".join((str(plan.isa.lanes), fixed, *content))
+    mark = int.from_bytes(hashlib.sha256(known.encode()).digest()[:7])
     name = identifier(network)
-    constants = _constants(plan, tables, network, mark, shapes)
-    template = _filled(read_source("network.c.in"), name, plan, network)
-    source = "\n".join((_opening(name, network), constants, fixed, *content, template))
-    header = _filled(read_source("network.h.in"), name, plan, network)
+    numbers = constants(plan, tables, network, mark)
+    functions = filled(read_source("network.c.in"), name, plan, network)
+    source = "\n".join((opening(name, network), numbers, fixed, *content, functions))
+    header = filled(read_source("network.h.in"), name, plan, network)
     return Emitted(name, header, source, tables.pack.blob(mark))
-
-
-def _opening(name: str, network: str) -> str:
-    includes = "\n".join(f"#include <{one}.h>" for one in _STANDARD)
-    return (
-        f"/* {network}, written by Flyweight {flyweight.__version__}: what is computed, as tables,"
-        f" and the\n   functions that go through them. */\n#define _POSIX_C_SOURCE 200809L\n"
-        f'#include "{name}.h"\n\n{includes}\n'
-    )
-
-
-def _filled(template: str, name: str, plan: Plan, network: str) -> str:
-    layout = "floats" if plan.image.dtype == "float32" else "bytes"
-    dims = " x ".join(map(str, _input_dimensions(plan)))
-    order = "channels, height, width" if plan.image.planes else "height, width, channels"
-    fields = {
-        "NAME": name, "UPPER": name.upper(), "GUARD": name.upper(), "TITLE": network,
-        "VERSION": flyweight.__version__, "INPUT_COMMENT": f"{dims} {layout} ({order})",
-    }  # fmt: skip
-    return re.sub(r"@(\w+)@", lambda match: fields[match[1]], template)
-
-
-def _input_dimensions(plan: Plan) -> tuple[int, ...]:
-    one = plan.input
-    if plan.image.planes:
-        return (one.channels, one.height, one.width)
-    return (one.height, one.width, one.channels)
-
-
-def _dimensions(output: object) -> tuple[int, ...]:
-    sizes = output.sizes()  # type: ignore[attr-defined]
-    return tuple(size.count for size in sizes[1:])
-
-
-def _constants(
-    plan: Plan, tables: Tables, network: str, mark: int, shapes: list[tuple[int, ...]]
-) -> str:
-    element = 4 if plan.image.dtype == "float32" else 1
-    dims = _input_dimensions(plan)
-    rank = max(len(shape) for shape in shapes)
-    rows = ", ".join(braces(*shape) for shape in shapes)
-    names = ["output"] if len(shapes) == 1 else [f"output_{i}" for i in range(len(shapes))]
-    quoted = ", ".join(f'"{name}"' for name in names)
-    text = network.replace("\\", "\\\\").replace('"', '\\"')
-    return f"""\
-#define LANES {plan.isa.lanes}
-#define MEMORY ((size_t){plan.memory})
-#define FLOATS ((size_t){tables.pack.count})
-#define NUMBERS ((size_t){tables.pack.number_count})
-#define HEADER_BYTES {HEADER}
-#define WEIGHTS_MAGIC "{MAGIC.decode().rstrip(chr(0))}"
-#define NETWORK_MARK UINT64_C({mark})
-#define NETWORK_NAME "{text}"
-#define IMAGE_BYTES ((size_t){math.prod(dims) * element})
-#define OUTPUTS {len(shapes)}
-static const int64_t input_dimensions[] = {braces(*dims)};
-static const int output_ranks[] = {braces(*(len(shape) for shape in shapes))};
-static const int64_t output_dimensions[][{rank}] = {{{rows}}};
-static const char *const output_names[] = {{{quoted}}};
-"""
 
 
 def used_tiles(plan: Plan) -> list[tuple[int, int]]:
@@ -160,7 +91,37 @@ def tile_functions(used: list[tuple[int, int]]) -> str:
 
 
 def _tiles(plan: Plan) -> str:
-    return tile_functions(used_tiles(plan))
+    return f"{tile_functions(used_tiles(plan))}\n{_depthwise_functions(plan)}"
+
+
+MOST_COLUMNS = 7
+"""Of a depthwise kernel whose size is compiled in; the C source has the same number."""
+
+
+def _depthwise_functions(plan: Plan) -> str:
+    """Functions for the depthwise kernels of a plan, and what finds them."""
+    used = set()
+    for step in plan.steps:
+        node = step.node
+        if isinstance(node, Convolution) and node.depthwise:
+            kernel_y, kernel_x = node.weight.shape[2:]
+            stride = node.stride[1]
+            if max(kernel_y, kernel_x) <= MOST_COLUMNS and node.dilation[1] == 1 and stride <= 2:
+                used.add((kernel_y, kernel_x, stride))
+    names = {k: f"depthwise_{k[0]}x{k[1]}_{k[2]}" for k in sorted(used)}
+    made = [f"DEPTHWISE({name}, {k[0]}, {k[1]}, {k[2]})" for k, name in names.items()]
+    tests = [
+        f"    if (d->kernel_y == {k[0]} && d->kernel_x == {k[1]} && d->stride_x == {k[2]} &&"
+        f" d->dilation_x == 1)\n        return {name};"
+        for k, name in names.items()
+    ]
+    return "\n".join(
+        (
+            *made, "DEPTHWISE(depthwise_any, 0, 0, 1)", "",
+            "static depthwise_function *depthwise_row(const depthwise *d) {",
+            *tests, "    (void)d;", "    return depthwise_any;", "}", "",
+        )
+    )  # fmt: skip
 
 
 def _rows(tables: Tables) -> list[str]:
@@ -179,13 +140,14 @@ def _image(tables: Tables) -> str:
         ("NCHW", "float32"): "FLOATS_PLANAR", ("NHWC", "float32"): "FLOATS_INTERLEAVED",
         ("NHWC", "uint8"): "BYTES_INTERLEAVED",
     }  # fmt: skip
-    scale = np.ones(one.channels, np.float32)
-    zeros = np.zeros(one.channels, np.float32)
+    intake = plan.intake
+    numbers = [tables.pack.put(np.array(values, np.float32))
+               for values in (intake.scale, intake.shift, intake.around)]  # fmt: skip
     where = braces(one.at(0, 0), one.pixel, one.row)
     row = braces(
         where, one.channel, one.channels, one.height, one.width, *one.border,
-        formats[plan.image.layout, plan.image.dtype], tables.pack.put(scale),
-        tables.pack.put(zeros), tables.pack.put(zeros),
+        formats[plan.image.layout, plan.image.dtype], intake.middle, int(bool(intake.scale)),
+        *numbers,
     )  # fmt: skip
     return f"static const images image = {row};\n"
 
@@ -196,32 +158,25 @@ def _steps(tables: Tables) -> list[str]:
         function, row = row_of(tables, step)
         shape = f"{step.out.channels} x {step.out.height} x {step.out.width}"
         kind = type(step.node).__name__.lower()
-        lines.append(f"/* {kind} {step.node.where or 'of the network'}: {shape} */")
+        lines.append(f"/* {kind} {in_comment(step.node.where or 'of the network')}: {shape} */")
         if any(step.out.border):
             lines.append(f"draw_border(w, &borders[{border(tables, step.out)}]);")
         target = ", w->memory" if function == "gather" else ""
         lines += [f"{function}(w, {row}{target});", "meet(m);"]
     for i, output in enumerate(tables.plan.outputs):
-        ids = output.ids.ravel()
-        space = tables.buffer(int(ids[0]))
-        height, width = (space.height, space.width) if output.space else (1, 1)
-        positions = height * width
-        at = gathering(tables, braces(0, 1, width), Operand(ids, (height, width)), positions)
-        size = len(ids) * positions
-        lines += [
-            f"/* output {i} */",
-            f"gather(w, &gatherings[{at}], j->outputs[{i}] + n * {size});",
-        ]
+        rows, size = put_out(tables, output)
+        lines.append(f"/* output {i} */")
+        lines += [f"gather(w, &gatherings[{at}], j->outputs[{i}] + n * {size});" for at in rows]
     return lines
 
 
-def _job(plan: Plan, steps: list[str], shapes: list[tuple[int, ...]]) -> str:
+def _job(plan: Plan, steps: list[str]) -> str:
     body = "\n".join(f"        {line}" for line in steps)
     return f"""\
 /* The network, for a thread: it does its share of each step, and waits for the others. */
 static void do_job(member *m) {{
     const worker *w = &m->base;
-    const job *j = m->team->job;
+    const job todo = *m->team->job, *j = &todo; /* the caller's is gone after the last meeting */
     for (int64_t n = 0; n < j->batch; n++) {{
         read_image(w, &image, (const unsigned char *)j->images + (size_t)n * IMAGE_BYTES);
         meet(m);

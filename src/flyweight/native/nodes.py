@@ -2,7 +2,8 @@
 
 import itertools
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -56,6 +57,12 @@ class Finish:
     after: Limits = Limits()
     curve: Curve | None = None
 
+    @property
+    def none(self) -> bool:
+        """Whether nothing happens."""
+        plain = self.before.none and self.after.none
+        return plain and self.residual is None and self.curve is None
+
 
 @dataclass(eq=False)
 class Node:
@@ -77,12 +84,23 @@ class Node:
         """All that it reads."""
         return [self.x] if self.finish.residual is None else [self.x, self.finish.residual]
 
+    def change_operands(self, change: Callable[[Operand], Operand]) -> None:
+        """Let it read something else instead of each operand."""
+        self.x = change(self.x)
+        if self.finish.residual is not None:
+            self.finish = replace(self.finish, residual=change(self.finish.residual))
+
 
 @dataclass(eq=False)
 class Convolution(Node):
     """A convolution with a kernel of any size, or a linear layer: one with the size of its input.
 
-    `weight` is (outputs, inputs of a group, height, width).
+    Attributes:
+        weight: (outputs, inputs of a group, height, width).
+        bias: for each output, or none.
+        stride: vertical, horizontal; likewise dilation.
+        padding: how far above and left of the first pixel the first output reads, 0 or less where
+            it doesn't; below and right it is what the size of the output asks for.
     """
 
     weight: Tensor
@@ -137,6 +155,11 @@ class Elementwise(Node):
         """All that it reads."""
         return [*super().operands(), *([] if self.other is None else [self.other])]
 
+    def change_operands(self, change: Callable[[Operand], Operand]) -> None:
+        """Let it read something else instead of each operand."""
+        super().change_operands(change)
+        self.other = None if self.other is None else change(self.other)
+
 
 @dataclass(eq=False)
 class Softmax(Node):
@@ -146,11 +169,43 @@ class Softmax(Node):
 
 
 @dataclass(eq=False)
+class Pick(Node):
+    """Pixels from elsewhere: padding, cutting, flipping, enlarging, one pixel of each window.
+
+    Attributes:
+        rows: for each row of the output, which one it is of the input; -1 for `fill`.
+        columns: likewise.
+        fill: what else there is.
+    """
+
+    rows: Ids
+    columns: Ids
+    fill: float = 0.0
+
+
+@dataclass(eq=False)
+class Neighbours(Node):
+    """For each channel the sum of it and its neighbours, times a number, plus a number.
+
+    Attributes:
+        before: how many channels before it are in the sum.
+        after: how many after it; those that aren't there count as zeros.
+        scale: what sums are multiplied by.
+        shift: what is added then.
+    """
+
+    before: int
+    after: int
+    scale: float
+    shift: float = 0.0
+
+
+@dataclass(eq=False)
 class Gather(Node):
     """Channels put side by side, for a reader that can't read them from where they are."""
 
 
-AnyNode: TypeAlias = Convolution | Pool | Elementwise | Softmax | Gather
+AnyNode: TypeAlias = Convolution | Pool | Elementwise | Softmax | Pick | Neighbours | Gather
 
 
 def area(space: tuple[int, ...]) -> tuple[int, int]:

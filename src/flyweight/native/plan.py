@@ -34,6 +34,27 @@ class ImageFormat:
         """Whether channels lie apart."""
         return self.layout == "NCHW"
 
+    def read_as(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape in which a network reads images of this shape, batch first in both."""
+        return shape if self.planes else (shape[0], shape[-1], *shape[1:-1])
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What is done to images while they are copied; numbers for each channel of the image.
+
+    Attributes:
+        middle: what is subtracted from bytes.
+        scale: what pixels are multiplied by; empty where nothing is left to be done.
+        shift: what is added then; likewise.
+        around: what the border holds for convolutions that pad.
+    """
+
+    middle: int
+    scale: tuple[float, ...]
+    shift: tuple[float, ...]
+    around: tuple[float, ...]
+
 
 @dataclass(frozen=True)
 class Buffer:
@@ -74,15 +95,24 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Block:
-    """How a convolution is cut up: pixels and vectors of a tile, and which loop is outside."""
+    """How a convolution is cut up.
+
+    Attributes:
+        pixels: of a tile, at most.
+        vectors: of its output channels, at most.
+        inputs: that all tiles have read before any of them reads more; 0 for all.
+        tiles_outside: whether all channels of a tile are done before the next tile.
+    """
 
     pixels: int
     vectors: int
+    inputs: int = 0
     tiles_outside: bool = False
 
     def __str__(self) -> str:
+        inputs = f", {self.inputs} inputs at once" if self.inputs else ""
         order = ", tiles outside" if self.tiles_outside else ""
-        return f"{self.pixels}x{self.vectors}{order}"
+        return f"{self.pixels}x{self.vectors}{inputs}{order}"
 
 
 @dataclass(frozen=True)
@@ -111,6 +141,7 @@ class Plan:
     Attributes:
         isa: for which vectors it is made.
         image: what the caller's images are.
+        intake: how they are copied.
         input: where they lie for the network.
         steps: what is done.
         outputs: where each output's channels come from.
@@ -120,6 +151,7 @@ class Plan:
 
     isa: Isa
     image: ImageFormat
+    intake: Intake
     input: Buffer
     steps: tuple[Step, ...]
     outputs: tuple[ChannelMap, ...]

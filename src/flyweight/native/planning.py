@@ -10,9 +10,18 @@ from flyweight.native.arranging import arrange
 from flyweight.native.blocks import Shape, fixed_block, shape_of
 from flyweight.native.draft import Draft, draft_of
 from flyweight.native.fusing import fuse
+from flyweight.native.imaging import take_images
 from flyweight.native.isa import Isa
 from flyweight.native.memory import Lifetime, first_fit, rounded
-from flyweight.native.nodes import AnyNode, Convolution, area
+from flyweight.native.nodes import (
+    AnyNode,
+    Convolution,
+    Gather,
+    Neighbours,
+    Softmax,
+    area,
+    pieces,
+)
 from flyweight.native.plan import Block, Buffer, ImageFormat, Plan, Step
 
 Choose = Callable[[Shape, Isa], Block]
@@ -35,6 +44,7 @@ def plan_of(
     image = image or ImageFormat()
     draft = draft_of(program)
     fuse(draft)
+    intake = take_images(draft, image)
     arrange(draft, isa.lanes, image.planes)
     values = [draft.input, *(node.out for node in draft.nodes)]
     borders = _borders(draft)
@@ -47,7 +57,7 @@ def plan_of(
     steps = tuple(_step(node, placed[node.out.first], isa, choose) for node in draft.nodes)
     # The last vector of the last pixel may be read beyond its end.
     return Plan(
-        isa, image, placed[draft.input.first], steps, tuple(draft.outputs), placed,
+        isa, image, intake, placed[draft.input.first], steps, tuple(draft.outputs), placed,
         memory + rounded(isa.lanes),
     )  # fmt: skip
 
@@ -63,7 +73,7 @@ def _borders(draft: Draft) -> dict[int, tuple[int, int, int, int]]:
         for axis, (size, outputs) in enumerate(((height, out_height), (width, out_width))):
             kernel, pad = node.weight.shape[2 + axis], node.padding[axis]
             end = (outputs - 1) * node.stride[axis] + (kernel - 1) * node.dilation[axis] + 1
-            wanted.append((pad, max(end - pad - size, 0)))
+            wanted.append((max(pad, 0), max(end - pad - size, 0)))
         (top, bottom), (left, right) = wanted
         for value in draft.values.sources(node.x.ids):
             known = found.get(value.first, (0, 0, 0, 0))
@@ -91,12 +101,15 @@ def _buffer(
 
 
 def _extent(draft: Draft, value: Value, lanes: int) -> int:
-    """Floats of a pixel that are written: the vectors of a last group may reach over its end."""
+    """Floats of a pixel that are written: the last vector of a group or run may reach over it."""
     node = draft.makers()[value.first]
     if isinstance(node, Convolution) and not node.depthwise:
-        per_group = value.channels // node.groups
-        return value.channels - per_group + rounded(per_group, lanes)
-    return value.channels
+        last = value.channels // node.groups
+    elif isinstance(node, Gather | Softmax | Neighbours):
+        last = value.channels
+    else:
+        last = pieces(draft.values, node.x.ids)[-1][1]
+    return value.channels - last + rounded(last, lanes)
 
 
 def _lifetimes(draft: Draft, buffers: list[Buffer]) -> list[Lifetime]:

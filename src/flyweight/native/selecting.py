@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from flyweight.errors import CaptureError
@@ -20,6 +21,8 @@ from flyweight.graph.program import (
     Step,
     Value,
 )
+from flyweight.native.missing import MissingError, called, check, opaque
+from flyweight.native.neighbours import Averages
 from flyweight.native.nodes import (
     AnyNode,
     Convolution,
@@ -27,16 +30,13 @@ from flyweight.native.nodes import (
     Elementwise,
     Finish,
     Limits,
-    Pool,
+    Neighbours,
     Softmax,
     area,
 )
+from flyweight.native.positions import on_positions, pair
 
 aten = torch.ops.aten
-
-
-class _MissingError(Exception):
-    """Something that the engine has no code for; the message says what."""
 
 
 def nodes_of(program: Program) -> list[AnyNode]:
@@ -55,51 +55,30 @@ def _node(step: Step) -> AnyNode:
         if isinstance(step, Linear):
             return _linear(step)
         if isinstance(step, Affine):
-            _check(step.out)
+            check(step.out)
             return Elementwise(
                 step.x, step.out, step.where, "SCALE", scale=step.scale, shift=step.shift
             )
         if isinstance(step, Channelwise):
             return _channelwise(step)
         return _opaque(step)
-    except _MissingError as missing:
-        where = f"{step.where}: " if step.where else ""
-        raise CaptureError(
-            f"{where}the native engine has no {missing}; run the network with engine"
-            " 'onnxruntime', or write that part with operations that it has"
-            " (docs/native.md lists them)"
-        ) from None
-
-
-def _check(*values: Value | Operand) -> None:
-    for value in values:
-        if len(value.space) > 2 or 0 in value.space:
-            raise _MissingError(f"operations on {len(value.space) + 2} dimensions")
-        if isinstance(value, Value) and value.dtype != torch.float32:
-            raise _MissingError(f"arithmetic in {str(value.dtype).removeprefix('torch.')}")
-
-
-def _pair(sizes: int | Sequence[int], axes: int, alone: int = 1) -> tuple[int, int]:
-    """(vertical, horizontal) of a number for each axis, or for all; `alone` where no axis is."""
-    given = [sizes] if isinstance(sizes, int) else list(sizes)
-    if axes == 1:
-        return alone, int(given[0])
-    return int(given[0]), int(given[-1])
+    except MissingError as missing:
+        raise CaptureError(missing.told(step.where)) from None
 
 
 def _convolution(step: Conv) -> Convolution:
-    _check(step.out, step.x)
+    check(step.out, step.x)
     weight = step.weight.reshape(*step.weight.shape[:2], *area(tuple(step.weight.shape[2:])))
     axes = len(step.x.space)
-    stride, dilation = _pair(step.stride, axes), _pair(step.dilation, axes)
-    padding = _pair(step.padding, axes, 0)
+    stride, dilation = pair(step.stride, axes), pair(step.dilation, axes)
+    padding = pair(step.padding, axes, 0)
     return Convolution(
         step.x, step.out, step.where, weight, step.bias, stride, padding, dilation, step.groups
     )
 
 
 def _linear(step: Linear) -> Convolution:
-    _check(step.out, step.x)
+    check(step.out, step.x)
     weight = step.weight.reshape(step.out.channels, len(step.x.ids), *area(step.x.space))
     return Convolution(step.x, step.out, step.where, weight, step.bias, (1, 1), (0, 0), (1, 1), 1)
 
@@ -108,8 +87,10 @@ _BINARY = {
     aten.add.Tensor: "ADD", aten.sub.Tensor: "SUBTRACT", aten.mul.Tensor: "MULTIPLY",
     aten.div.Tensor: "DIVIDE", aten.maximum.default: "MAXIMUM", aten.minimum.default: "MINIMUM",
     aten.add.Scalar: "ADD", aten.sub.Scalar: "SUBTRACT", aten.mul.Scalar: "MULTIPLY",
-    aten.div.Scalar: "DIVIDE",
+    aten.div.Scalar: "DIVIDE", aten.rsub.Scalar: "FROM",
 }  # fmt: skip
+_POWERS = {2: "SQUARE", 0.5: "SQRT", -0.5: "RSQRT", -1: "RECIPROCAL", 0.75: "THREE_QUARTERS"}
+"""Those that are faster, and in use: 0.75 for local response normalisation."""
 _COMMUTE = ("ADD", "MULTIPLY", "MAXIMUM", "MINIMUM")
 _LIMITS: dict[Any, Callable[..., Limits]] = {
     aten.relu.default: lambda: Limits(0.0),
@@ -145,17 +126,17 @@ _CURVES: dict[Any, Callable[..., Curve]] = {
     aten.abs.default: lambda: Curve("ABSOLUTE"),
     aten.neg.default: lambda: Curve("NEGATIVE"),
     aten.erf.default: lambda: Curve("ERF"),
-    aten.pow.Tensor_Scalar: lambda power: Curve("POWER", power),
+    aten.pow.Tensor_Scalar: lambda power: Curve(_POWERS.get(power, "POWER"), power),
 }
 
 
 def _channelwise(step: Channelwise) -> AnyNode:
     target, (x, *rest) = step.target, step.args
-    _check(step.out, *step.operands)
+    check(step.out, *step.operands)
     if target in _BINARY:
         return _binary(step)
     if not isinstance(x, Operand):
-        raise _MissingError(_called(target))
+        raise MissingError(called(target))
     if target in _LIMITS:
         finish = Finish(before=_made(_LIMITS[target], target, rest, step.kwargs))
         return Elementwise(x, step.out, step.where, "COPY", finish=finish)
@@ -167,112 +148,59 @@ def _channelwise(step: Channelwise) -> AnyNode:
         slopes = given.reshape(-1).expand(step.out.channels)
         finish = Finish(curve=Curve("PRELU", slopes=slopes))
         return Elementwise(x, step.out, step.where, "COPY", finish=finish)
-    return _pool(step, x, rest)
+    return on_positions(step)
 
 
 def _made(make: Callable[..., Any], target: Any, rest: Sequence[Any], named: Any) -> Any:
     try:
         return make(*rest, **named)
     except TypeError:
-        raise _MissingError(f"{_called(target)} with these arguments") from None
-
-
-def _called(target: Any) -> str:
-    return str(target.name().removeprefix("aten::")) if hasattr(target, "name") else str(target)
+        raise MissingError(f"{called(target)} with these arguments") from None
 
 
 def _binary(step: Channelwise) -> AnyNode:
     a, b = step.args[:2]
-    operation = _BINARY[step.target]
-    if step.kwargs or len(step.args) > 2:
-        raise _MissingError(f"{_called(step.target)} with a factor")
-    if not isinstance(a, Operand) and operation in _COMMUTE:
+    operation, name = _BINARY[step.target], called(step.target)
+    if any(factor != 1 for factor in (*step.args[2:], *step.kwargs.values())):
+        raise MissingError(f"{name} with {step.args[2:] or step.kwargs}")
+    if not isinstance(a, Operand) and operation in (*_COMMUTE, "SUBTRACT"):
         a, b = b, a
+        operation = "FROM" if operation == "SUBTRACT" else operation
     if not isinstance(a, Operand):
-        raise _MissingError(f"{_called(step.target)} of a constant and a feature map in this order")
-    if isinstance(b, Operand):
-        if area(a.space) != area(step.out.space) and operation in _COMMUTE:
-            a, b = b, a
-        fits = area(b.space) in (area(step.out.space), (1, 1))
-        if area(a.space) != area(step.out.space) or not fits:
-            raise _MissingError(f"{_called(step.target)} of feature maps of different sizes")
-        if len(a.ids) != len(b.ids):
-            raise _MissingError(f"{_called(step.target)} of different numbers of channels")
-        return Elementwise(a, step.out, step.where, operation, other=b)
-    return _with_constant(step, operation, a, b)
+        raise MissingError(f"{name} of a constant and a feature map in this order")
+    if not isinstance(b, Operand):
+        return _with_constant(step, operation, a, b)
+    channels, whole = step.out.channels, area(step.out.space)
+    if area(a.space) != whole and operation in _COMMUTE:
+        a, b = b, a
+    if area(a.space) != whole or area(b.space) not in (whole, (1, 1)):
+        raise MissingError(f"{name} of feature maps of different sizes")
+    a, b = (
+        Operand(np.repeat(one.ids, channels), one.space) if len(one.ids) < channels else one
+        for one in (a, b)
+    )
+    return Elementwise(a, step.out, step.where, operation, other=b)
 
 
 def _with_constant(step: Channelwise, operation: str, x: Operand, constant: Any) -> AnyNode:
     """A number, or one for each channel, becomes a scale and a shift."""
-    channels = step.out.channels
-    given = constant.tensor if isinstance(constant, PerChannel) else torch.as_tensor(constant)
-    if given.numel() not in (1, channels):
-        raise _MissingError(f"{_called(step.target)} with a constant for each position")
+    channels, name = step.out.channels, called(step.target)
+    by_channel = isinstance(constant, PerChannel)
+    given = constant.tensor if by_channel else torch.as_tensor(constant)
+    if given.numel() != (channels if by_channel else 1):
+        raise MissingError(f"{name} with a constant for each position")
     numbers = given.double().reshape(-1).expand(channels)
     ones, zeros = torch.ones(channels).double(), torch.zeros(channels).double()
     pairs = {
-        "ADD": (ones, numbers), "SUBTRACT": (ones, -numbers),
+        "ADD": (ones, numbers), "SUBTRACT": (ones, -numbers), "FROM": (-ones, numbers),
         "MULTIPLY": (numbers, zeros), "DIVIDE": (1 / numbers, zeros),
     }  # fmt: skip
     if operation not in pairs:
-        raise _MissingError(f"{_called(step.target)} with a constant")
+        raise MissingError(f"{name} with a constant")
+    if len(x.ids) < channels:
+        x = Operand(np.repeat(x.ids, channels), x.space)
     scale, shift = pairs[operation]
     return Elementwise(x, step.out, step.where, "SCALE", scale=scale, shift=shift)
-
-
-_REDUCTIONS = {
-    aten.mean.dim: "AVERAGE", aten.sum.dim_IntList: "TOTAL", aten.amax.default: "LARGEST",
-    aten.amin.default: "SMALLEST",
-}  # fmt: skip
-_ADAPTIVE = (aten.adaptive_avg_pool2d.default, aten.adaptive_avg_pool1d.default)
-_AVERAGES = (aten.avg_pool2d.default, aten.avg_pool1d.default)
-_LARGEST = (aten.max_pool2d.default, aten.max_pool1d.default)
-
-
-def _pool(step: Channelwise, x: Operand, rest: Sequence[Any]) -> AnyNode:
-    target = step.target
-    if target in _REDUCTIONS:
-        dims = rest[0]
-        if len(dims) != len(x.space):
-            raise _MissingError(f"{_called(target)} over some of the positions")
-        whole = area(x.space)
-        return Pool(x, step.out, step.where, _REDUCTIONS[target], whole, whole, (0, 0))
-    if target in _ADAPTIVE:
-        return Pool(x, step.out, step.where, "AVERAGE", (1, 1), (1, 1), (0, 0), adaptive=True)
-    if target in _AVERAGES:
-        return _average(step, x, rest)
-    if target in _LARGEST:
-        axes = len(x.space)
-        kernel, stride, padding, dilation = _windows(axes, rest[:2], rest[2:3], rest[3:4])
-        return Pool(x, step.out, step.where, "LARGEST", kernel, stride, padding, dilation)
-    raise _MissingError(_called(target))
-
-
-def _windows(
-    axes: int, sizes: Sequence[Any], padding: Sequence[Any], dilation: Sequence[Any] = ()
-) -> tuple[tuple[int, int], ...]:
-    kernel = sizes[0]
-    stride = sizes[1] if len(sizes) > 1 and sizes[1] else kernel
-    return (
-        _pair(kernel, axes),
-        _pair(stride, axes),
-        _pair(padding[0] if padding else 0, axes, 0),
-        _pair(dilation[0] if dilation else 1, axes),
-    )
-
-
-def _average(step: Channelwise, x: Operand, rest: Sequence[Any]) -> Pool:
-    names = ("kernel", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
-    given = {**dict(zip(names, rest, strict=False)), **step.kwargs}
-    kernel, stride, padding, _ = _windows(
-        len(x.space), [given["kernel"], given.get("stride")], [given.get("padding") or 0]
-    )
-    divisor = given.get("divisor_override")
-    counting = "WITH_PADDING" if given.get("count_include_pad", True) else "INSIDE"
-    return Pool(
-        x, step.out, step.where, "AVERAGE", kernel, stride, padding,
-        counting="FIXED" if divisor else counting, divisor=float(divisor or 1.0),
-    )  # fmt: skip
 
 
 _SOFTMAX = {
@@ -282,13 +210,17 @@ _SOFTMAX = {
 
 
 def _opaque(step: Opaque) -> AnyNode:
-    if step.target in _SOFTMAX:
-        x, dim = step.args[:2]
-        (out,) = step.outs
-        if isinstance(x, ChannelMap) and x.is_plain() and isinstance(out, Value):
-            _check(out)
-            if dim % len(x.dims) != 1:
-                raise _MissingError("softmax over positions")
+    x, out = step.args[0] if step.args else None, step.outs[0]
+    if isinstance(x, ChannelMap) and isinstance(out, Value):
+        if isinstance(step.target, Averages):
+            check(out)
+            before, after = step.target.before, step.target.after
+            operand, scale = Operand(x.ids.ravel(), out.space), 1 / (before + after + 1)
+            return Neighbours(operand, out, step.where, before, after, scale)
+        if step.target in _SOFTMAX and x.is_plain():
+            check(out)
+            if step.args[1] % len(x.dims) != 1:
+                raise MissingError(f"{called(step.target)} over positions")
             operand = Operand(x.ids.ravel(), out.space)
             return Softmax(operand, out, step.where, _SOFTMAX[step.target])
-    raise _MissingError(_called(step.target))
+    raise opaque(step)

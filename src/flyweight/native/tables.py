@@ -1,6 +1,5 @@
 """The steps of a plan as tables of C, their weights packed."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -9,12 +8,15 @@ import torch
 
 from flyweight.graph.maps import Ids
 from flyweight.graph.program import Operand
+from flyweight.native.literals import braces, number
 from flyweight.native.nodes import (
     Convolution,
     Elementwise,
     Finish,
     Gather,
     Limits,
+    Neighbours,
+    Pick,
     Pool,
     Softmax,
     area,
@@ -23,7 +25,7 @@ from flyweight.native.packing import Pack, pack_group
 from flyweight.native.plan import Buffer, Plan, Step
 
 KINDS = ("segment", "group", "part", "border", "convolution", "depthwise", "pooling",
-         "elementwise", "gathering", "softmaxing")  # fmt: skip
+         "elementwise", "picking", "nearby", "gathering", "softmaxing")  # fmt: skip
 
 
 @dataclass
@@ -46,23 +48,12 @@ class Tables:
         return self.plan.buffer_of(channel)
 
 
-def braces(*fields: object) -> str:
-    """A row of C."""
-    return "{" + ", ".join(map(str, fields)) + "}"
-
-
-def number(value: float) -> str:
-    """A float of C that reads back as the same."""
-    if math.isinf(value):
-        return "-INFINITY" if value < 0 else "INFINITY"
-    if math.isnan(value):
-        return "NAN"
-    text = repr(float(np.float32(value)))
-    return f"{text}f"
-
-
-def place(buffer: Buffer, channel: int = 0, step: tuple[int, int] = (1, 1)) -> str:
+def place(
+    buffer: Buffer, channel: int = 0, step: tuple[int, int] = (1, 1), turned: bool = False
+) -> str:
     """Where pixel (0, 0) of a channel lies, and every `step`-th further one."""
+    if turned:
+        return braces(buffer.at(0, 0, channel), buffer.row, buffer.pixel)
     return braces(buffer.at(0, 0, channel), buffer.pixel * step[1], buffer.row * step[0])
 
 
@@ -71,6 +62,7 @@ def segments(
     ids: Ids,
     taps: list[tuple[int, int]],
     step: tuple[int, int] = (1, 1),
+    turned: bool = False,
 ) -> tuple[int, int, list[int]]:
     """Inputs read through the table: channels at taps (y, x) away from each pixel.
 
@@ -93,7 +85,7 @@ def segments(
         offsets = away[:, None] + np.array(starts, dtype=np.int64) - first.at(0, 0)
         order += [k * len(taps) + t for t in range(len(taps)) for k in members]
         index = tables.pack.index(offsets.ravel())
-        rows.append(braces(place(first, 0, step), offsets.size, index))
+        rows.append(braces(place(first, 0, step, turned), offsets.size, index))
     return tables.add("segment", rows), len(rows), order
 
 
@@ -115,6 +107,16 @@ def finish(tables: Tables, value: Finish, padded: int) -> str:
     slope = number(value.curve.slope if value.curve else 0.0)
     adds = int(value.residual is not None)
     return braces(limits(value.before), adds, residual, limits(value.after), curve, slope, slopes)
+
+
+_NEXT = "NEXT"
+
+
+def tell_next(tables: Tables, weights: int) -> None:
+    """Let the convolution before know where the weights after its own are."""
+    rows = tables.rows["convolution"]
+    if rows:
+        rows[-1] = rows[-1].replace(_NEXT, str(weights))
 
 
 def convolution(tables: Tables, step: Step, node: Convolution) -> int:
@@ -143,6 +145,8 @@ def convolution(tables: Tables, step: Step, node: Convolution) -> int:
                 first - first_segment, count, len(order), per_group, g * per_group, packed, biases
             )
         )
+        if g == 0:
+            tell_next(tables, packed)
     first_group = tables.add("group", groups)
     return tables.add(
         "convolution",
@@ -150,7 +154,8 @@ def convolution(tables: Tables, step: Step, node: Convolution) -> int:
             braces(
                 place(step.out), step.out.height, step.out.width, f"segments + {first_segment}",
                 f"groups + {first_group}", node.groups, step.block.pixels, step.block.vectors,
-                int(step.block.tiles_outside), finish(tables, node.finish, step.out.pixel),
+                step.block.inputs, int(step.block.tiles_outside), _NEXT,
+                finish(tables, node.finish, step.out.pixel),
             )
         ],
     )  # fmt: skip
@@ -195,6 +200,8 @@ def parts(
                 mine = tensor[..., column : column + count]
                 padded = torch.zeros(*mine.shape[:-1], -(-count // lanes) * lanes)
                 padded[..., :count] = mine
+                if padded.dim() == 2:  # a vector of channels after the other, with all its taps
+                    padded = padded.reshape(len(padded), -1, lanes).transpose(0, 1).contiguous()
                 packed[i] = tables.pack.put(padded)
         rows.append(braces(there, second, count, column, *packed))
         column += count
@@ -263,14 +270,55 @@ def elementwise(tables: Tables, step: Step, node: Elementwise) -> int:
     )  # fmt: skip
 
 
-def gathering(tables: Tables, out: str, x: Operand, channel: int) -> int:
-    """Channels put side by side; the number of its row."""
-    ids = x.ids
+def picking(tables: Tables, step: Step, node: Pick) -> int:
+    """Pixels from elsewhere; the number of its row."""
+    first, count = parts(tables, node.x)
+    return tables.add(
+        "picking",
+        [
+            braces(
+                place(step.out), step.out.height, step.out.width, f"parts + {first}", count,
+                tables.pack.index(node.rows), tables.pack.index(node.columns), number(node.fill),
+                finish(tables, node.finish, step.out.pixel),
+            )
+        ],
+    )  # fmt: skip
+
+
+def nearby(tables: Tables, step: Step, node: Neighbours) -> int:
+    """Sums over neighbouring channels; the number of its row."""
+    channel = int(node.x.ids[0])
+    buffer = tables.buffer(channel)
+    return tables.add(
+        "nearby",
+        [
+            braces(
+                place(step.out), place(buffer, channel - buffer.first), step.out.height,
+                step.out.width, step.out.channels, node.before, node.after, number(node.scale),
+                number(node.shift), finish(tables, node.finish, step.out.pixel),
+            )
+        ],
+    )  # fmt: skip
+
+
+def gathering(
+    tables: Tables, out: str, ids: Ids, size: tuple[int, int], channel: int, turned: bool = False
+) -> int:
+    """Channels put side by side; the number of its row.
+
+    Args:
+        tables: where it goes.
+        out: the place of the first pixel of the first one.
+        ids: which channels.
+        size: height and width of the output.
+        channel: from a channel of the output to the next.
+        turned: whether rows of the output are columns of the channels.
+    """
     rows, runs = [], _same_layout(tables, ids)
     for start, stop in runs:
-        first, _, _ = segments(tables, ids[start:stop], [(0, 0)])
+        first, _, _ = segments(tables, ids[start:stop], [(0, 0)], turned=turned)
         rows.append(first)
-    height, width = area(x.space)
+    height, width = size
     return tables.add(
         "gathering",
         [braces(out, height, width, f"segments + {rows[0]}", len(rows), channel)],
@@ -334,5 +382,12 @@ def row_of(tables: Tables, step: Step) -> tuple[str, str]:
         return "work_elementwise", f"&elementwises[{elementwise(tables, step, node)}]"
     if isinstance(node, Softmax):
         return "softmax", f"&softmaxings[{softmaxing(tables, step, node)}]"
+    if isinstance(node, Pick):
+        return "pick", f"&pickings[{picking(tables, step, node)}]"
+    if isinstance(node, Neighbours):
+        return "add_neighbours", f"&nearbys[{nearby(tables, step, node)}]"
     assert isinstance(node, Gather)
-    return "gather", f"&gatherings[{gathering(tables, place(step.out), node.x, 1)}]"
+    size = (step.out.height, step.out.width)
+    turned = area(node.x.space) != size
+    row = gathering(tables, place(step.out), node.x.ids, size, 1, turned)
+    return "gather", f"&gatherings[{row}]"

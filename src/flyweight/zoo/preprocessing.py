@@ -71,6 +71,12 @@ class Preprocessing:
                 f" not {self.colour!r} and {self.interpolation!r}"
             )
 
+    def affine(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """What bytes are multiplied by, and what is added then, in the order of `colour`."""
+        scale = tuple(self.scale / 255 / deviation for deviation in self.std)
+        shift = tuple(-m / deviation for m, deviation in zip(self.mean, self.std, strict=True))
+        return scale, shift
+
     def at(self, size: int) -> "Preprocessing":
         """The same for another input size: the shorter side becomes `size` / 0.875, rounded."""
         if size == self.crop:
@@ -129,24 +135,42 @@ def prepare(
     Args:
         image: as `open_image` gives it.
         preprocessing: what the weights expect.
+        mode: as for `square`.
+    """
+    return normalised(square(image, preprocessing, mode), preprocessing)
+
+
+def square(
+    image: Image.Image, preprocessing: Preprocessing, mode: Mode = "crop"
+) -> NDArray[np.uint8]:
+    """The part of an RGB image that a network reads, as bytes (crop, crop, 3), still RGB.
+
+    Args:
+        image: as `open_image` gives it.
+        preprocessing: what the weights expect.
         mode: "crop" resizes the shorter side and cuts a square from the centre, as ImageNet is
             evaluated; "squash" resizes to a square without regard to the image's shape.
     """
     side = preprocessing.crop
     method = _RESAMPLING[preprocessing.interpolation]
     if mode == "squash":
-        square = image.resize((side, side), method)
+        part = image.resize((side, side), method)
     elif mode == "crop":
-        square = _centre(_resize_shorter(image, preprocessing.resize, method), side, side)
+        part = _centre(_resize_shorter(image, preprocessing.resize, method), side, side)
     else:
         raise UsageError(f"mode must be 'crop' or 'squash', not {mode!r}")
-    pixels = np.asarray(square.convert("RGB"), dtype=np.float32)
+    return np.array(part.convert("RGB"))
+
+
+def normalised(rgb: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
+    """Bytes (..., height, width, 3) as a network's input: (..., 3, height, width)."""
+    pixels = rgb.astype(np.float32)
     if preprocessing.colour == "BGR":
-        pixels = pixels[:, :, ::-1]
+        pixels = pixels[..., ::-1]
     mean = np.asarray(preprocessing.mean, np.float32)
     std = np.asarray(preprocessing.std, np.float32)
     values = (pixels * np.float32(preprocessing.scale / 255) - mean) / std
-    return np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32)
+    return np.ascontiguousarray(np.moveaxis(values, -1, -3), dtype=np.float32)
 
 
 def _resize_shorter(image: Image.Image, shorter: int, method: Image.Resampling) -> Image.Image:

@@ -9,7 +9,9 @@ typedef struct {
     const group *groups;
     int32_t group_count;
     int32_t pixels, vectors; /* of a tile, at most */
+    int32_t inputs;          /* that all tiles have read before any reads more, at most */
     int32_t tiles_outside;   /* whether all channels of a tile are done before the next tile */
+    int64_t next;            /* weights of the next convolution */
     finish done;
 } convolution;
 
@@ -20,7 +22,8 @@ typedef struct {
     const group *group;
     const float *weights, *bias;
     int64_t column, y, x;
-    int32_t wraps; /* whether its pixels go on in the next row */
+    int64_t from, to; /* the inputs to read */
+    int32_t wraps;    /* whether its pixels go on in the next row */
 } tile;
 
 typedef void tile_function(const tile *);
@@ -46,21 +49,32 @@ typedef void tile_function(const tile *);
     }
 
 /* A tile of P pixels and V vectors of channels. Sums are in the order of the table, whatever the
-   tile: the result doesn't depend on it. */
+   tile: the result doesn't depend on it. What isn't complete yet is kept where the output goes. */
 #define TILE(P, V)                                                                               \
     static __attribute__((noinline)) void tile_##P##x##V(const tile *t) {                        \
         const segment *s = t->conv->segments + t->group->first_segment;                          \
-        const segment *end = s + t->group->segments;                                             \
-        const float *w = t->weights;                                                             \
+        const float *w = t->weights + t->from * (V * LANES);                                     \
         vec sum[P][V];                                                                           \
-        UNROLL for (int v = 0; v < V; v++) {                                                     \
-            vec bias = load(t->bias + v * LANES);                                                \
-            UNROLL for (int p = 0; p < P; p++) sum[p][v] = bias;                                 \
+        PIXELS(out, t->conv->out, P)                                                             \
+        if (t->from) {                                                                           \
+            UNROLL for (int p = 0; p < P; p++)                                                   \
+                UNROLL for (int v = 0; v < V; v++)                                               \
+                    sum[p][v] = load(out[p] + t->column + v * LANES);                            \
+        } else {                                                                                 \
+            UNROLL for (int v = 0; v < V; v++) {                                                 \
+                vec bias = load(t->bias + v * LANES);                                            \
+                UNROLL for (int p = 0; p < P; p++) sum[p][v] = bias;                             \
+            }                                                                                    \
         }                                                                                        \
-        for (; s < end; s++) {                                                                   \
-            const int32_t *index = t->worker->index + s->index;                                  \
+        int64_t from = t->from, left = t->to - from;                                             \
+        for (; from >= s->count && left; s++)                                                    \
+            from -= s->count;                                                                    \
+        for (; left > 0; s++, from = 0) {                                                        \
+            const int32_t *index = t->worker->index + s->index + from;                           \
+            int64_t count = s->count - from < left ? s->count - from : left;                     \
             PIXELS(in, s->from, P)                                                               \
-            for (int64_t k = 0, count = s->count; k < count; k++, w += V * LANES) {              \
+            left -= count;                                                                       \
+            for (int64_t k = 0; k < count; k++, w += V * LANES) {                                \
                 int64_t offset = index[k];                                                       \
                 vec weight[V];                                                                   \
                 UNROLL for (int v = 0; v < V; v++) {                                             \
@@ -71,15 +85,21 @@ typedef void tile_function(const tile *);
                     vec input = splat(in[p][offset]);                                            \
                     UNROLL for (int v = 0; v < V; v++) sum[p][v] += input * weight[v];           \
                 }                                                                                \
+                if (P * V == 1) { /* or GCC rounds products here, on CPUs of slow FMA chains */  \
+                    HOLD(sum[0][0]);                                                             \
+                }                                                                                \
             }                                                                                    \
         }                                                                                        \
         const finish *done = &t->conv->done;                                                     \
-        vec low = splat(done->before.low), high = splat(done->before.high);                      \
-        UNROLL for (int p = 0; p < P; p++)                                                       \
-            UNROLL for (int v = 0; v < V; v++)                                                   \
-                sum[p][v] = at_most(at_least(sum[p][v], low), high);                             \
-        if (done->adds) {                                                                        \
-            low = splat(done->after.low), high = splat(done->after.high);                        \
+        int last = t->to == t->group->inputs;                                                    \
+        if (last) {                                                                              \
+            vec low = splat(done->before.low), high = splat(done->before.high);                  \
+            UNROLL for (int p = 0; p < P; p++)                                                   \
+                UNROLL for (int v = 0; v < V; v++)                                               \
+                    sum[p][v] = at_most(at_least(sum[p][v], low), high);                         \
+        }                                                                                        \
+        if (last && done->adds) {                                                                \
+            vec low = splat(done->after.low), high = splat(done->after.high);                    \
             PIXELS(with, done->residual, P)                                                      \
             UNROLL for (int p = 0; p < P; p++)                                                   \
                 UNROLL for (int v = 0; v < V; v++)                                               \
@@ -87,13 +107,12 @@ typedef void tile_function(const tile *);
                         at_least(sum[p][v] + load(with[p] + t->column + v * LANES), low), high   \
                     );                                                                           \
         }                                                                                        \
-        PIXELS(out, t->conv->out, P)                                                             \
-        UNROLL for (int p = 0; p < P; p++) {                                                     \
-            float *to = (float *)out[p] + t->column;                                             \
-            UNROLL for (int v = 0; v < V; v++) store(to + v * LANES, sum[p][v]);                 \
-            if (done->curve)                                                                     \
-                bend(t->worker, done, t->column, to, V * LANES);                                 \
-        }                                                                                        \
+        UNROLL for (int p = 0; p < P; p++)                                                       \
+            UNROLL for (int v = 0; v < V; v++)                                                   \
+                store((float *)out[p] + t->column + v * LANES, sum[p][v]);                       \
+        if (last && done->curve)                                                                 \
+            for (int p = 0; p < P; p++)                                                          \
+                bend(t->worker, done, t->column, (float *)out[p] + t->column, V * LANES);        \
     }
 
 static tile_function *const tiles[MOST_PIXELS + 1][MOST_VECTORS + 1];
@@ -112,10 +131,14 @@ INLINE int64_t part_start(const division *d, int64_t i) {
     return i * d->small + (i < d->larger ? i : d->larger);
 }
 
-static void place_tile(tile *t, int64_t first, int64_t pixels) {
-    int64_t width = t->conv->width;
-    t->y = first / width, t->x = first % width;
-    t->wraps = t->x + pixels > width;
+static void first_tile(tile *t, int64_t pixel) {
+    t->y = pixel / t->conv->width, t->x = pixel % t->conv->width;
+}
+
+static void next_tile(tile *t, int64_t pixels) {
+    t->x += pixels;
+    while (t->x >= t->conv->width)
+        t->x -= t->conv->width, t->y++;
 }
 
 static void channels_of_group(tile *t, const group *g, const division *blocks, int64_t block) {
@@ -126,16 +149,49 @@ static void channels_of_group(tile *t, const group *g, const division *blocks, i
     t->column = g->column + vectors;
 }
 
+/* Weights that are needed next, fetched a few lines with every tile. */
+typedef struct {
+    const float *weights;
+    int64_t next, end, each; /* in floats */
+} ahead;
+
+static ahead look_ahead(const tile *t, int64_t floats, int is_last, int64_t tiles) {
+    int64_t now = t->weights - t->worker->weights;
+    int64_t next = is_last ? t->conv->next : now + floats;
+    int64_t end = next + floats < (int64_t)FLOATS ? next + floats : (int64_t)FLOATS;
+    /* A few tiles would have to fetch everything at once: the memory is busy anyway. */
+    if (tiles < 4)
+        end = next;
+    return (ahead){t->worker->weights, next, end, tiles ? floats / tiles + 16 : 0};
+}
+
+INLINE void fetch_some(ahead *a) {
+    int64_t end = a->next + a->each < a->end ? a->next + a->each : a->end;
+    for (; a->next < end; a->next += 16)
+        __builtin_prefetch(a->weights + a->next, 0, 2);
+}
+
+/* Some tiles of one block of channels. */
 static void convolve_tiles(
     tile *t, const group *g, const division *blocks, int64_t block, const division *pixels,
     int64_t first, int64_t last
 ) {
     int64_t vectors = part_start(blocks, block + 1) - part_start(blocks, block);
     channels_of_group(t, g, blocks, block);
-    for (int64_t i = first; i < last; i++) {
-        int64_t start = part_start(pixels, i), count = part_start(pixels, i + 1) - start;
-        place_tile(t, start, count);
-        tiles[count][vectors](t);
+    int64_t chunk = t->conv->inputs ? t->conv->inputs : g->inputs;
+    int64_t tiles_in_all = (last - first) * ((g->inputs + chunk - 1) / chunk);
+    ahead next =
+        look_ahead(t, vectors * LANES * g->inputs, block + 1 == blocks->parts, tiles_in_all);
+    for (t->from = 0; t->from < g->inputs; t->from = t->to) {
+        t->to = t->from + chunk < g->inputs ? t->from + chunk : g->inputs;
+        first_tile(t, part_start(pixels, first));
+        for (int64_t i = first; i < last; i++) {
+            int64_t count = pixels->small + (i < pixels->larger);
+            fetch_some(&next);
+            t->wraps = t->x + count > t->conv->width;
+            tiles[count][vectors](t);
+            next_tile(t, count);
+        }
     }
 }
 

@@ -10,37 +10,61 @@ typedef struct {
     finish done;
 } depthwise;
 
+#define MOST_OUTPUTS 8
+#define MOST_COLUMNS 7
+
+/* T outputs of a row, for all channels of a part. KY, KX and S are constants, or 0 for what the
+   convolution says; with constants every input is loaded once and stays in its register for all
+   outputs that it is part of. The weights of a vector of channels lie together. */
 INLINE void depthwise_tile(
     const worker *w, const depthwise *d, const part *p, int64_t y, int64_t x, const int T,
-    const int64_t KY, const int64_t KX, const int64_t S
+    const int KY, const int KX, const int S
 ) {
     int64_t pixel = p->from.pixel, row = (int64_t)p->from.row * d->dilation_y;
-    int64_t step = S * pixel, tap = pixel * d->dilation_x;
-    int64_t pitch = (p->count + LANES - 1) / LANES * LANES;
-    const float *in = w->memory + p->from.at + y * d->stride_y * p->from.row + x * step;
+    int64_t taps = (int64_t)d->kernel_y * d->kernel_x;
+    const float *in =
+        w->memory + p->from.at + y * d->stride_y * p->from.row + x * d->stride_x * pixel;
     const float *weights = w->weights + p->weights, *bias = w->weights + p->bias;
     float *out = (float *)pixel_at(w, &d->out, y, x) + p->column;
     const finish *done = &d->done;
     vec low = splat(done->before.low), high = splat(done->before.high);
-    if (S == 1 && d->dilation_x == 1)
-        step = tap = pixel; /* so that the compiler sees what outputs share */
-    for (int64_t c = 0; c < p->count; c += LANES) {
-        vec sum[8];
+    for (int64_t c = 0; c < p->count; c += LANES, weights += taps * LANES) {
+        vec sum[MOST_OUTPUTS];
         vec start = load(bias + c);
         UNROLL for (int t = 0; t < T; t++) sum[t] = start;
-        for (int64_t i = 0; i < KY; i++)
-            for (int64_t j = 0; j < KX; j++) {
-                vec weight = load(weights + (i * KX + j) * pitch + c);
-                UNROLL for (int t = 0; t < T; t++)
-                    sum[t] += weight * load(in + i * row + t * step + j * tap + c);
+        if (KY) {
+            const float *line = in + c;
+            UNROLL for (int i = 0; i < KY; i++, line += row) {
+                const float *at = line;
+                vec weight[MOST_COLUMNS];
+                UNROLL for (int j = 0; j < KX; j++) {
+                    weight[j] = load(weights + (i * KX + j) * LANES);
+                    HOLD(weight[j]);
+                }
+                UNROLL for (int q = 0; q < (T - 1) * S + KX; q++, at += pixel) {
+                    vec input = load(at);
+                    UNROLL for (int j = 0; j < KX; j++)
+                        if (q >= j && (q - j) % S == 0 && (q - j) / S < T)
+                            sum[(q - j) / S] += input * weight[j];
+                }
             }
-        UNROLL for (int t = 0; t < T; t++) {
+        } else {
+            int64_t step = d->stride_x * pixel, tap = pixel * d->dilation_x;
+            for (int64_t i = 0; i < d->kernel_y; i++)
+                for (int64_t j = 0; j < d->kernel_x; j++) {
+                    vec weight = load(weights + (i * d->kernel_x + j) * LANES);
+                    UNROLL for (int t = 0; t < T; t++)
+                        sum[t] += weight * load(in + i * row + t * step + j * tap + c);
+                }
+        }
+        float *to = out + c;
+        UNROLL for (int t = 0; t < T; t++, to += d->out.pixel) {
             vec v = at_most(at_least(sum[t], low), high);
             if (done->adds) {
                 const float *with = pixel_at(w, &done->residual, y, x + t) + p->column + c;
                 v = limited(v + load(with), done->after);
             }
-            store(out + t * (int64_t)d->out.pixel + c, v);
+            store(to, v);
         }
     }
     if (done->curve)
@@ -48,39 +72,36 @@ INLINE void depthwise_tile(
             bend(w, done, p->column, out + t * (int64_t)d->out.pixel, p->count);
 }
 
+/* A row, in equal tiles. */
 #define DEPTHWISE(NAME, KY, KX, S)                                                               \
     static __attribute__((noinline, unused)) void NAME(                                          \
         const worker *w, const depthwise *d, const part *p, int64_t y                            \
     ) {                                                                                          \
-        int64_t x = 0;                                                                           \
-        for (; x + 4 <= d->width; x += 4)                                                        \
-            depthwise_tile(w, d, p, y, x, 4, KY, KX, S);                                         \
-        if (d->width - x == 3)                                                                   \
-            depthwise_tile(w, d, p, y, x, 3, KY, KX, S);                                         \
-        else if (d->width - x == 2)                                                              \
-            depthwise_tile(w, d, p, y, x, 2, KY, KX, S);                                         \
-        else if (d->width - x == 1)                                                              \
-            depthwise_tile(w, d, p, y, x, 1, KY, KX, S);                                         \
+        division tiles_of_row = divided(d->width, MOST_OUTPUTS);                                 \
+        for (int64_t i = 0; i < tiles_of_row.parts; i++) {                                       \
+            int64_t x = part_start(&tiles_of_row, i);                                            \
+            switch (part_start(&tiles_of_row, i + 1) - x) {                                      \
+            case 1: depthwise_tile(w, d, p, y, x, 1, KY, KX, S); break;                          \
+            case 2: depthwise_tile(w, d, p, y, x, 2, KY, KX, S); break;                          \
+            case 3: depthwise_tile(w, d, p, y, x, 3, KY, KX, S); break;                          \
+            case 4: depthwise_tile(w, d, p, y, x, 4, KY, KX, S); break;                          \
+            case 5: depthwise_tile(w, d, p, y, x, 5, KY, KX, S); break;                          \
+            case 6: depthwise_tile(w, d, p, y, x, 6, KY, KX, S); break;                          \
+            case 7: depthwise_tile(w, d, p, y, x, 7, KY, KX, S); break;                          \
+            default: depthwise_tile(w, d, p, y, x, 8, KY, KX, S);                                \
+            }                                                                                    \
+        }                                                                                        \
     }
-DEPTHWISE(depthwise_3x3_1, 3, 3, 1)
-DEPTHWISE(depthwise_3x3_2, 3, 3, 2)
-DEPTHWISE(depthwise_5x5_1, 5, 5, 1)
-DEPTHWISE(depthwise_5x5_2, 5, 5, 2)
-DEPTHWISE(depthwise_any, d->kernel_y, d->kernel_x, d->stride_x)
+
+typedef void depthwise_function(const worker *, const depthwise *, const part *, int64_t);
+
+/* The function for a kernel of this size. */
+static depthwise_function *depthwise_row(const depthwise *);
 
 static __attribute__((unused)) void convolve_depthwise(const worker *w, const depthwise *d) {
     int64_t first, last = share(w, d->height, &first);
-    int square = d->kernel_y == d->kernel_x && d->dilation_x == 1 && d->stride_x < 3;
-    int known = square ? 10 * d->kernel_y + d->stride_x : 0;
+    depthwise_function *row = depthwise_row(d);
     for (int64_t y = first; y < last; y++)
-        for (int32_t i = 0; i < d->part_count; i++) {
-            const part *p = d->parts + i;
-            switch (known) {
-            case 31: depthwise_3x3_1(w, d, p, y); break;
-            case 32: depthwise_3x3_2(w, d, p, y); break;
-            case 51: depthwise_5x5_1(w, d, p, y); break;
-            case 52: depthwise_5x5_2(w, d, p, y); break;
-            default: depthwise_any(w, d, p, y);
-            }
-        }
+        for (int32_t i = 0; i < d->part_count; i++)
+            row(w, d, d->parts + i, y);
 }

@@ -8,7 +8,9 @@ typedef struct {
     int32_t channels, height, width;
     int32_t top, left, bottom, right;
     int32_t format;
-    int64_t scale, shift, around; /* for each channel: what is done to it, what the border holds */
+    int32_t middle;               /* what is subtracted from bytes */
+    int32_t scales;               /* whether pixels become v * scale + shift on the way */
+    int64_t scale, shift, around; /* for each channel; around: what the border holds */
 } images;
 
 static void fill_border(const worker *w, const images *m, int32_t c) {
@@ -24,32 +26,35 @@ static void fill_border(const worker *w, const images *m, int32_t c) {
     }
 }
 
+static void scale_row(const worker *w, const images *m, float *row) {
+    for (int32_t c = 0; c < m->channels; c++) {
+        float scale = (w->weights + m->scale)[c], shift = (w->weights + m->shift)[c];
+        float *at = row + c * m->channel;
+        for (int64_t x = 0; x < m->width; x++)
+            at[x * m->to.pixel] = at[x * m->to.pixel] * scale + shift;
+    }
+}
+
 static __attribute__((unused)) void read_image(const worker *w, const images *m, const void *from) {
-    const float *floats = from;
-    const uint8_t *bytes = from;
-    const float *scale = w->weights + m->scale, *shift = w->weights + m->shift;
+    const unsigned char *bytes = from;
     int64_t first, last = share(w, m->height, &first);
+    size_t width = (size_t)m->width, line = width * (size_t)m->channels;
     if (w->thread == 0)
         for (int32_t c = 0; c < m->channels; c++)
             fill_border(w, m, c);
     for (int64_t y = first; y < last; y++) {
         float *row = w->memory + m->to.at + y * m->to.row;
         if (m->format == FLOATS_PLANAR)
-            for (int32_t c = 0; c < m->channels; c++)
-                memcpy(
-                    row + c * m->channel, floats + ((int64_t)c * m->height + y) * m->width,
-                    sizeof(float) * (size_t)m->width
-                );
+            for (int32_t c = 0; c < m->channels; c++) {
+                size_t start = ((size_t)c * (size_t)m->height + (size_t)y) * width;
+                memcpy(row + c * m->channel, bytes + start * sizeof *row, width * sizeof *row);
+            }
         else if (m->format == FLOATS_INTERLEAVED)
-            memcpy(
-                row, floats + y * m->width * m->channels,
-                sizeof(float) * (size_t)(m->width * m->channels)
-            );
+            memcpy(row, bytes + (size_t)y * line * sizeof *row, line * sizeof *row);
         else
-            for (int64_t x = 0; x < m->width; x++)
-                for (int32_t c = 0; c < m->channels; c++) {
-                    uint8_t byte = bytes[(y * m->width + x) * m->channels + c];
-                    row[x * m->channels + c] = (float)byte * scale[c] + shift[c];
-                }
+            for (size_t i = 0; i < line; i++)
+                row[i] = (float)(bytes[(size_t)y * line + i] - m->middle);
+        if (m->scales)
+            scale_row(w, m, row);
     }
 }

@@ -46,6 +46,7 @@ static __attribute__((unused)) void pool(const worker *w, const pooling *p) {
         window columns = window_of(
             p, x, p->in_width, p->width, p->kernel_x, p->stride_x, p->left, p->dilation_x
         );
+        float start = p->kind == LARGEST ? -INFINITY : p->kind == SMALLEST ? INFINITY : 0.0f;
         float divisor =
             p->counting == FIXED ? p->divisor : (float)(rows.counted * columns.counted);
         for (int32_t i = 0; i < p->part_count; i++) {
@@ -55,8 +56,7 @@ static __attribute__((unused)) void pool(const worker *w, const pooling *p) {
             const float *first = pixel_at(w, &q->from, rows.first, columns.first);
             float *out = (float *)pixel_at(w, &p->out, y, x) + q->column;
             for (int64_t c = 0; c < q->count; c += LANES) {
-                int extreme = p->kind == LARGEST || p->kind == SMALLEST;
-                vec v = extreme ? load(first + c) : splat(0.0f);
+                vec v = splat(start);
                 const float *row = first + c;
                 for (int64_t a = rows.first; a < rows.last; a += p->dilation_y, row += down) {
                     const float *at = row;

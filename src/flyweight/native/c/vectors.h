@@ -1,8 +1,8 @@
 /* Vectors of LANES floats, by the vector extensions of GCC and Clang: every target has them.
    Not a number and infinity behave as in scalar code; nothing here needs -ffast-math. */
 
-#if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wpsabi" /* no vector is passed between files */
+#if defined(__GNUC__) && !defined(__clang__)
 #define UNROLL _Pragma("GCC unroll 32")
 #else
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -41,13 +41,13 @@ INLINE vec at_most(vec v, vec high) { return choose(v > high, high, v); }
 #endif
 
 /* The larger one; not a number where either is. */
-INLINE vec larger(vec a, vec b) { return choose((b > a) | (b != b), b, a); }
-INLINE vec smaller(vec a, vec b) { return choose((b < a) | (b != b), b, a); }
+INLINE vec larger(vec a, vec b) { return (vec)((mask)at_least(a, b) | (b != b)); }
+INLINE vec smaller(vec a, vec b) { return (vec)((mask)at_most(a, b) | (b != b)); }
 
 /* e to the x, within 2 units in the last place; overflows to infinity, underflows to 0. */
 INLINE vec exponential(vec x) {
     const vec magic = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
-    vec in = at_least(at_most(x, splat(88.5f)), splat(-87.3f));
+    vec in = at_least(at_most(x, splat(88.8f)), splat(-87.3f));
     vec rounded = in * 1.44269504088896341f + magic;
     vec n = rounded - magic;
     vec r = in - n * 0.693359375f + n * 2.12194440e-4f;

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from flyweight.native.building import compile_shared, has_compiler, host_flags
 from flyweight.native.emitting import Emitted
@@ -411,7 +412,7 @@ class Depthwise(Padded):
     """A depthwise convolution of images reads them gathered."""
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return self.dense(x), nn.functional.conv2d(x, self.single.weight[:3], padding=1, groups=3)
+        return self.dense(x), functional.conv2d(x, self.single.weight[:3], padding=1, groups=3)
 
 
 class NotOnlyConvolved(Padded):
@@ -421,12 +422,8 @@ class NotOnlyConvolved(Padded):
         return self.dense(x), x.mean((2, 3)), x * 2, x
 
 
-@pytest.mark.parametrize("make", [Padded, Depthwise, NotOnlyConvolved])
-@pytest.mark.parametrize("image", FORMATS, ids=str)
-def test_images_as_they_come(
-    make: Callable[[], nn.Module], image: ImageFormat, tmp_path: Path
-) -> None:
-    model = make().eval()
+def check_images(model: nn.Module, image: ImageFormat, folder: Path) -> None:
+    """Against float64, which reads the images as the formula says."""
     pixels = np.random.default_rng(0).integers(0, 256, (2, 9, 11, 3), np.uint8)
     given = pixels if image.dtype == "uint8" else (pixels / 64 - 2).astype(np.float32)
     read = given[..., ::-1] if image.reverse else given
@@ -438,9 +435,49 @@ def test_images_as_they_come(
         given = given.transpose(0, 3, 1, 2)
     one = emitted(model, (9, 11), host(), image)
     for threads in (1, 3):
-        network = loaded(one, tmp_path, threads)
+        network = loaded(one, folder, threads)
         for mine, true in zip(network(given), expected, strict=True):
             assert error(mine, true) <= 2e-6
+
+
+@pytest.mark.parametrize("make", [Padded, Depthwise, NotOnlyConvolved])
+@pytest.mark.parametrize("image", FORMATS, ids=str)
+def test_images_as_they_come(
+    make: Callable[[], nn.Module], image: ImageFormat, tmp_path: Path
+) -> None:
+    check_images(make().eval(), image, tmp_path)
+
+
+class ReadThrough(Padded):
+    """What moves pixels before a convolution of images, so that their border is read elsewhere."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.more = nn.Conv2d(8, 4, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        move = {
+            "a constant around": lambda: functional.pad(x, (1, 2, 0, 1), value=0.5),
+            "mirrored": lambda: functional.pad(x, (2, 1, 2, 1), mode="reflect"),
+            "cropped": lambda: functional.pad(x[:, :, 1:-1, 2:], (-1, 0, 1, -2)),
+            "flipped": lambda: x.flip(3),
+            "enlarged": lambda: functional.interpolate(x, scale_factor=2),
+            "beside others": lambda: x,
+            "added": lambda: self.swapped(x[:, :2])[:, :3] + x,
+        }[self.kind]
+        if self.kind == "beside others":
+            same = functional.interpolate(torch.relu(self.dense(x)), size=x.shape[2:])
+            return (self.more(torch.cat((x, same), 1)),)
+        return self.dense(move()), self.dense(x)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["a constant around", "mirrored", "cropped", "flipped", "enlarged", "beside others", "added"],
+)
+def test_bytes_read_through_moves(kind: str, tmp_path: Path) -> None:
+    check_images(ReadThrough(kind).eval(), FORMATS[3], tmp_path)
 
 
 # ---- checked builds

@@ -71,6 +71,20 @@ def test_what_is_hardly_faster_is_not_taken(
     assert tuner(PORTABLE)(SHAPE, PORTABLE) == fixed
 
 
+def test_what_was_lucky_once_is_not_taken(
+    asked: list[tuple[Shape, Block]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fixed = fixed_block(SHAPE, PORTABLE)
+    other = next(block for block in candidates(SHAPE, PORTABLE) if block != fixed)
+    times: dict[Block, list[float]] = {other: [0.5]}
+
+    def time(self: Tuner, shape: Shape, block: Block) -> float:
+        return times[block].pop() if times.get(block) else 1.0
+
+    monkeypatch.setattr(Tuner, "_time", time)
+    assert tuner(PORTABLE)(SHAPE, PORTABLE) == fixed
+
+
 def test_what_cannot_be_measured_is_not_taken(
     asked: list[tuple[Shape, Block]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,9 +64,10 @@ def _print(plan: "Explanation") -> None:
     print(
         f"{plan.network} on {_dimensions(plan.image)}, as the native engine computes it on"
         f" {plan.cpu}\nblocks {chosen}: pixels x vectors, / inputs at once, * pixels outside\n"
+        "rows: worked on at a time, > where the next step reads them from the cache\n"
     )
     table(
-        ["step", "input", "output", "M madds", "floor", "kB", "block", "fused:", "module:"],
+        ["step", "input", "output", "M madds", "floor", "kB", "block", "rows", "fused:", "module:"],
         [_row(step) for step in plan.steps],
     )
     tiles = ", ".join(map(_dimensions, plan.tiles)) or "none"
@@ -87,6 +88,7 @@ def _row(step: "ExplainedStep") -> list[str]:
         f"{step.share:.1%}" if step.madds else "",
         f"{step.bytes / 1e3:,.0f}",
         "" if step.block is None else _block(step.block),
+        f"{step.rows}{' >' if step.inside else '  '}" if step.rows else "",
         ", ".join(step.fused),
         step.module,
     ]

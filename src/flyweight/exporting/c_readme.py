@@ -59,7 +59,7 @@ def _facts(facts: Facts) -> list[tuple[str, str]]:
         ("outputs", "; ".join(f"{shape} floats" for shape in shapes)),
         ("weights", source if isinstance(source, str) else _source(source)),
         ("file of weights", f"{facts.weights / 1e6:.1f} MB"),
-        ("memory of an instance", f"{4 * plan.memory / 1e6:.1f} MB beside its weights"),
+        ("memory of an instance", f"{plan.memory_bytes() / 1e6:.1f} MB beside its weights"),
         ("planned for", f"{plan.isa.name}: vectors of {plan.isa.lanes} floats"),
     ]
     return [(key, _cell(value)) for key, value in rows if value]

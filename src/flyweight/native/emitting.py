@@ -15,10 +15,11 @@ from flyweight.native.interface import (
     opening,
     read_source,
 )
+from flyweight.native.linking import chained
 from flyweight.native.literals import braces
 from flyweight.native.nodes import Convolution
 from flyweight.native.outputs import put_out
-from flyweight.native.plan import Plan
+from flyweight.native.plan import Block, Buffer, Chain, Plan
 from flyweight.native.tables import KINDS, Tables, border, row_of, tell_next
 
 
@@ -65,13 +66,21 @@ def emit(plan: Plan, network: str) -> Emitted:
 def used_tiles(plan: Plan) -> list[tuple[int, int]]:
     """The tiles that the steps of a plan are cut into."""
     found = set()
-    for step in plan.steps:
+    for i, step in enumerate(plan.steps):
         if step.block is not None and isinstance(step.node, Convolution):
-            pixels = sizes(step.out.height * step.out.width, step.block.pixels)
+            pixels = _tile_pixels(step.out, step.block, plan.chain_at(i))
             per_group = step.out.channels // step.node.groups
             vectors = sizes(-(-per_group // plan.isa.lanes), step.block.vectors)
             found |= {(p, v) for p in pixels for v in vectors}
     return sorted(found)
+
+
+def _tile_pixels(out: Buffer, block: Block, chain: Chain | None) -> set[int]:
+    """Pixels of the tiles of a convolution; in a chain, whatever rows are done at once."""
+    if chain is None:
+        return sizes(out.height * out.width, block.pixels)
+    at_once = range(1, min(out.kept or chain.rows, out.height) + 1)
+    return {size for rows in at_once for size in sizes(rows * out.width, block.pixels)}
 
 
 def _tile_sizes(plan: Plan) -> str:
@@ -154,13 +163,18 @@ def _image(tables: Tables) -> str:
 
 def _steps(tables: Tables) -> list[str]:
     lines = []
-    for step in tables.plan.steps:
-        function, row = row_of(tables, step)
+    for i, step in enumerate(tables.plan.steps):
         shape = f"{step.out.channels} x {step.out.height} x {step.out.width}"
         kind = type(step.node).__name__.lower()
         lines.append(f"/* {kind} {in_comment(step.node.where or 'of the network')}: {shape} */")
-        if any(step.out.border):
+        if any(step.out.border) and not step.out.kept:
             lines.append(f"draw_border(w, &borders[{border(tables, step.out)}]);")
+        chain = tables.plan.chain_at(i)
+        if chain is not None:
+            if i == chain.last:
+                lines += [f"run_chain(w, &chains[{chained(tables, chain)}]);", "meet(m);"]
+            continue
+        function, row = row_of(tables, step)
         target = ", w->memory" if function == "gather" else ""
         lines += [f"{function}(w, {row}{target});", "meet(m);"]
     for i, output in enumerate(tables.plan.outputs):

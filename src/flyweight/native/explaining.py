@@ -27,7 +27,7 @@ from flyweight.native.nodes import (
     Softmax,
     area,
 )
-from flyweight.native.plan import Block, Plan, Step
+from flyweight.native.plan import Block, Plan
 from flyweight.native.planning import plan_of
 from flyweight.native.tuning import tuner
 
@@ -48,6 +48,9 @@ class ExplainedStep:
         bytes: of activations and weights that are read or written.
         block: how a convolution that isn't depthwise is cut up.
         fused: what happens to its results before they are stored, in this order.
+        rows: of its output that are done at a time, in a chain of steps; 0 for all.
+        inside: whether no more of its output is ever there, since the next step of the chain reads
+            it at once.
     """
 
     kind: str
@@ -59,6 +62,8 @@ class ExplainedStep:
     bytes: int
     block: Block | None
     fused: tuple[str, ...]
+    rows: int = 0
+    inside: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,17 +159,18 @@ def explanation_of(plan: Plan, network: str, tuned: bool, weights_bytes: int) ->
         cpu=plan.isa.name,
         image=input_dimensions(plan),
         tuned=tuned,
-        steps=tuple(_explained(step, madds) for step in plan.steps),
+        steps=tuple(_explained(plan, i, madds) for i in range(len(plan.steps))),
         madds=madds,
         weights_bytes=weights_bytes,
-        memory_bytes=4 * plan.memory,
-        unshared_bytes=4 * sum(buffer.size for buffer in plan.buffers.values()),
+        memory_bytes=plan.memory_bytes(),
+        unshared_bytes=4 * sum(buffer.whole for buffer in plan.buffers.values()),
         gathers=sum(isinstance(step.node, Gather) for step in plan.steps),
         tiles=tuple(used_tiles(plan)),
     )
 
 
-def _explained(step: Step, madds: int) -> ExplainedStep:
+def _explained(plan: Plan, number: int, madds: int) -> ExplainedStep:
+    step, chain = plan.steps[number], plan.chain_at(number)
     node, out = step.node, step.out
     read = [node.x]
     if isinstance(node, Elementwise) and node.other is not None:
@@ -181,6 +187,8 @@ def _explained(step: Step, madds: int) -> ExplainedStep:
         bytes=step.bytes,
         block=step.block,
         fused=() if alone else finish,
+        rows=out.kept or (chain.rows if chain else 0),
+        inside=out.kept > 0,
     )
 
 

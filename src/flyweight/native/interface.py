@@ -14,7 +14,7 @@ from flyweight.native.plan import Plan
 from flyweight.native.tables import Tables
 
 SOURCES = ("vectors.h", "tables.h", "finish.h", "convolution.h", "depthwise.h", "pooling.h",
-           "elementwise.h", "picking.h", "images.h", "threads.h")  # fmt: skip
+           "elementwise.h", "picking.h", "chain.h", "images.h", "threads.h")  # fmt: skip
 _TEMPLATES = ("network.c.in", "network.h.in")
 _STANDARD = ("math", "pthread", "sched", "signal", "stdatomic", "stdint", "stdio", "stdlib",
              "string")  # fmt: skip
@@ -144,6 +144,8 @@ def constants(plan: Plan, tables: Tables, network: str, mark: int) -> str:
     return f"""\
 #define LANES {plan.isa.lanes}
 #define MEMORY ((size_t){plan.memory})
+#define OWN {plan.own}
+#define MOST_LINKS {max((len(chain.kept) + 1 for chain in plan.chains), default=2)}
 #define FLOATS ((size_t){tables.pack.count})
 #define NUMBERS ((size_t){tables.pack.number_count})
 #define HEADER_BYTES {HEADER}

@@ -70,6 +70,7 @@ class Buffer:
         channel: from a channel to the next.
         size: all of it.
         offset: where it starts.
+        kept: rows that are there at a time, of a map inside a chain; 0 for all.
     """
 
     first: int
@@ -81,6 +82,12 @@ class Buffer:
     channel: int
     size: int
     offset: int = 0
+    kept: int = 0
+
+    @property
+    def whole(self) -> int:
+        """Floats of all rows, whether they are there at a time or not."""
+        return self.height * self.row if self.kept else self.size
 
     @property
     def row(self) -> int:
@@ -135,6 +142,26 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Chain:
+    """Steps that are done together, a few rows at a time.
+
+    Attributes:
+        first: the number of its first step.
+        rows: of the last step's output that are done at once.
+        kept: rows of each value between two of its steps that are there at a time.
+    """
+
+    first: int
+    rows: int
+    kept: tuple[int, ...]
+
+    @property
+    def last(self) -> int:
+        """The number of its last step."""
+        return self.first + len(self.kept)
+
+
+@dataclass(frozen=True)
 class Plan:
     """All that is needed to write a network as C.
 
@@ -147,6 +174,8 @@ class Plan:
         outputs: where each output's channels come from.
         buffers: where the channels lie, by the number of the value's first.
         memory: floats that an instance needs.
+        chains: steps that are done together.
+        own: floats that each of its threads needs besides, for what lies inside chains.
     """
 
     isa: Isa
@@ -157,6 +186,16 @@ class Plan:
     outputs: tuple[ChannelMap, ...]
     buffers: dict[int, Buffer]
     memory: int
+    chains: tuple[Chain, ...] = ()
+    own: int = 0
+
+    def memory_bytes(self, threads: int = 1) -> int:
+        """What an instance needs beside its weights."""
+        return 4 * (self.memory + threads * self.own)
+
+    def chain_at(self, step: int) -> Chain | None:
+        """The chain that a step belongs to."""
+        return next((one for one in self.chains if one.first <= step <= one.last), None)
 
     def buffer_of(self, channel: int) -> Buffer:
         """Where a channel lies."""

@@ -1,6 +1,6 @@
 """From a program to a plan."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from flyweight.graph.program import Program, Value
 from flyweight.native.arranging import arrange
 from flyweight.native.blocks import Shape, fixed_block, shape_of
+from flyweight.native.chaining import chains_of
 from flyweight.native.draft import Draft, draft_of
 from flyweight.native.fusing import fuse
 from flyweight.native.imaging import take_images
@@ -22,7 +23,7 @@ from flyweight.native.nodes import (
     area,
     pieces,
 )
-from flyweight.native.plan import Block, Buffer, ImageFormat, Plan, Step
+from flyweight.native.plan import Block, Buffer, Chain, ImageFormat, Plan, Step
 
 Choose = Callable[[Shape, Isa], Block]
 
@@ -46,20 +47,43 @@ def plan_of(
     fuse(draft)
     intake = take_images(draft, image)
     arrange(draft, isa.lanes, image.planes)
+    chains = chains_of(draft, isa.lanes)
     values = [draft.input, *(node.out for node in draft.nodes)]
     borders = _borders(draft)
-    buffers = [
-        _buffer(value, borders.get(value.first, (0, 0, 0, 0)), isa.lanes, draft, image)
+    buffers = {
+        value.first: _buffer(value, borders.get(value.first, (0, 0, 0, 0)), isa.lanes, draft, image)
         for value in values
-    ]
-    offsets, memory = first_fit(_lifetimes(draft, buffers))
-    placed = {b.first: replace(b, offset=at) for b, at in zip(buffers, offsets, strict=True)}
-    steps = tuple(_step(node, placed[node.out.first], isa, choose) for node in draft.nodes)
+    }
+    inside = _inside(draft, chains, buffers)
+    whole = [buffer for first, buffer in buffers.items() if first not in inside]
+    offsets, memory = first_fit(_lifetimes(draft, chains, whole))
     # The last vector of the last pixel may be read beyond its end.
+    memory = rounded(memory + isa.lanes)
+    placed = {b.first: replace(b, offset=at) for b, at in zip(whole, offsets, strict=True)}
+    placed |= {first: replace(b, offset=memory + b.offset) for first, b in inside.items()}
+    own = max((rounded(b.offset + b.size + isa.lanes) for b in inside.values()), default=0)
+    steps = tuple(_step(node, placed[node.out.first], isa, choose) for node in draft.nodes)
     return Plan(
         isa, image, intake, placed[draft.input.first], steps, tuple(draft.outputs), placed,
-        memory + rounded(isa.lanes),
+        memory, tuple(chains), own,
     )  # fmt: skip
+
+
+def _inside(draft: Draft, chains: Sequence[Chain], buffers: dict[int, Buffer]) -> dict[int, Buffer]:
+    """Buffers between the steps of chains: a few rows, one after another in a thread's memory.
+
+    Zeros above and below are put where they are needed, by the chain.
+    """
+    found = {}
+    for chain in chains:
+        at = 0
+        for node, kept in zip(draft.nodes[chain.first : chain.last], chain.kept, strict=True):
+            whole = buffers[node.out.first]
+            _, left, _, right = whole.border
+            rows = replace(whole, border=(0, left, 0, right), kept=kept, offset=at)
+            found[whole.first] = replace(rows, size=kept * rows.row)
+            at += rounded(kept * rows.row)
+    return found
 
 
 def _borders(draft: Draft) -> dict[int, tuple[int, int, int, int]]:
@@ -112,12 +136,18 @@ def _extent(draft: Draft, value: Value, lanes: int) -> int:
     return value.channels - last + rounded(last, lanes)
 
 
-def _lifetimes(draft: Draft, buffers: list[Buffer]) -> list[Lifetime]:
-    """From the step that makes a value, to the last that reads it; the images come before all."""
+def _lifetimes(draft: Draft, chains: Sequence[Chain], buffers: Sequence[Buffer]) -> list[Lifetime]:
+    """From the step that makes a value, to the last that reads it; the images come before all.
+
+    A chain's steps take place at the same time.
+    """
+    times = list(range(1, len(draft.nodes) + 1))
+    for chain in chains:
+        times[chain.first : chain.last + 1] = [times[chain.first]] * (len(chain.kept) + 1)
     made = {draft.input.first: 0}
-    made |= {node.out.first: i for i, node in enumerate(draft.nodes, 1)}
+    made |= {node.out.first: i for i, node in zip(times, draft.nodes, strict=True)}
     last = dict(made)
-    for i, node in enumerate(draft.nodes, 1):
+    for i, node in zip(times, draft.nodes, strict=True):
         for operand in node.operands():
             for value in draft.values.sources(operand.ids):
                 last[value.first] = i

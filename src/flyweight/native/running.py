@@ -27,7 +27,7 @@ class Network:
             raise FlyweightError(
                 f"can't load {library}: {error}; delete it, and run again"
             ) from error
-        self._name = name
+        self._name, self._threads = name, threads
         self._lock = threading.Lock()
         self._weights = _aligned(weights)
         self._run = self._function("run", ctypes.c_int)
@@ -62,7 +62,7 @@ class Network:
 
     def memory_bytes(self) -> int:
         """What the instance allocates, but for its weights."""
-        found: int = self._function("memory_bytes", ctypes.c_size_t)()
+        found: int = self._function("memory_bytes", ctypes.c_size_t)(ctypes.c_int(self._threads))
         return found
 
     def __call__(self, images: NDArray[np.generic]) -> tuple[Floats, ...]:

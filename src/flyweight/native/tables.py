@@ -24,8 +24,8 @@ from flyweight.native.nodes import (
 from flyweight.native.packing import Pack, pack_group
 from flyweight.native.plan import Buffer, Plan, Step
 
-KINDS = ("segment", "group", "part", "border", "convolution", "depthwise", "pooling",
-         "elementwise", "picking", "nearby", "gathering", "softmaxing")  # fmt: skip
+KINDS = ("segment", "group", "part", "border", "convolution", "depthwise", "pooling", "elementwise",
+         "picking", "nearby", "gathering", "softmaxing", "link", "chain")  # fmt: skip
 
 
 @dataclass

@@ -22,6 +22,7 @@ typedef struct {
     const group *group;
     const float *weights, *bias;
     int64_t column, y, x;
+    int64_t in, out;  /* how far its inputs and its output lie from where the tables say */
     int64_t from, to; /* the inputs to read */
     int32_t wraps;    /* whether its pixels go on in the next row */
 } tile;
@@ -29,10 +30,10 @@ typedef struct {
 typedef void tile_function(const tile *);
 
 /* Where P pixels from the tile's first one on lie. */
-#define PIXELS(AT, PLACE, P)                                                                     \
+#define PIXELS(AT, PLACE, AWAY, P)                                                               \
     const float *AT[P];                                                                          \
     {                                                                                            \
-        const float *at = pixel_at(t->worker, &(PLACE), t->y, t->x);                             \
+        const float *at = pixel_away(t->worker, &(PLACE), AWAY, t->y, t->x);                     \
         int64_t pixel = (PLACE).pixel, width = t->conv->width;                                   \
         int64_t jump = (PLACE).row - width * pixel;                                              \
         if (!t->wraps || !jump) {                                                                \
@@ -55,7 +56,7 @@ typedef void tile_function(const tile *);
         const segment *s = t->conv->segments + t->group->first_segment;                          \
         const float *w = t->weights + t->from * (V * LANES);                                     \
         vec sum[P][V];                                                                           \
-        PIXELS(out, t->conv->out, P)                                                             \
+        PIXELS(out, t->conv->out, t->out, P)                                                     \
         if (t->from) {                                                                           \
             UNROLL for (int p = 0; p < P; p++)                                                   \
                 UNROLL for (int v = 0; v < V; v++)                                               \
@@ -72,9 +73,9 @@ typedef void tile_function(const tile *);
         for (; left > 0; s++, from = 0) {                                                        \
             const int32_t *index = t->worker->index + s->index + from;                           \
             int64_t count = s->count - from < left ? s->count - from : left;                     \
-            PIXELS(in, s->from, P)                                                               \
+            PIXELS(in, s->from, t->in, P)                                                        \
             left -= count;                                                                       \
-            for (int64_t k = 0; k < count; k++, w += V * LANES) {                                \
+            UNROLL_TWICE for (int64_t k = 0; k < count; k++, w += V * LANES) {                   \
                 int64_t offset = index[k];                                                       \
                 vec weight[V];                                                                   \
                 UNROLL for (int v = 0; v < V; v++) {                                             \
@@ -100,7 +101,7 @@ typedef void tile_function(const tile *);
         }                                                                                        \
         if (last && done->adds) {                                                                \
             vec low = splat(done->after.low), high = splat(done->after.high);                    \
-            PIXELS(with, done->residual, P)                                                      \
+            PIXELS(with, done->residual, 0, P)                                                   \
             UNROLL for (int p = 0; p < P; p++)                                                   \
                 UNROLL for (int v = 0; v < V; v++)                                               \
                     sum[p][v] = at_most(                                                         \
@@ -171,9 +172,15 @@ INLINE void fetch_some(ahead *a) {
         __builtin_prefetch(a->weights + a->next, 0, 2);
 }
 
+/* Pixels in tiles, from `base` on. */
+typedef struct {
+    int64_t base;
+    division tiles;
+} pixels;
+
 /* Some tiles of one block of channels. */
 static void convolve_tiles(
-    tile *t, const group *g, const division *blocks, int64_t block, const division *pixels,
+    tile *t, const group *g, const division *blocks, int64_t block, const pixels *p,
     int64_t first, int64_t last
 ) {
     int64_t vectors = part_start(blocks, block + 1) - part_start(blocks, block);
@@ -184,9 +191,9 @@ static void convolve_tiles(
         look_ahead(t, vectors * LANES * g->inputs, block + 1 == blocks->parts, tiles_in_all);
     for (t->from = 0; t->from < g->inputs; t->from = t->to) {
         t->to = t->from + chunk < g->inputs ? t->from + chunk : g->inputs;
-        first_tile(t, part_start(pixels, first));
+        first_tile(t, p->base + part_start(&p->tiles, first));
         for (int64_t i = first; i < last; i++) {
-            int64_t count = pixels->small + (i < pixels->larger);
+            int64_t count = p->tiles.small + (i < p->tiles.larger);
             fetch_some(&next);
             t->wraps = t->x + count > t->conv->width;
             tiles[count][vectors](t);
@@ -195,32 +202,41 @@ static void convolve_tiles(
     }
 }
 
+/* Some tiles, and some blocks of channels where there is one group only: all if `to` is 0. */
+static void convolve_blocks(
+    tile *t, const pixels *p, int64_t first, int64_t last, int64_t from, int64_t to
+) {
+    const convolution *c = t->conv;
+    int64_t at_once = c->tiles_outside ? 1 : last - first;
+    for (int64_t i = first; i < last; i += at_once)
+        for (int32_t g = 0; g < c->group_count; g++) {
+            const group *one = c->groups + g;
+            division blocks = divided((one->channels + LANES - 1) / LANES, c->vectors);
+            for (int64_t b = from; b < (to ? to : blocks.parts); b++)
+                convolve_tiles(t, one, &blocks, b, p, i, i + at_once);
+        }
+}
+
 static __attribute__((unused)) void convolve(const worker *w, const convolution *c) {
     tile t = {.worker = w, .conv = c};
-    division pixels = divided((int64_t)c->height * c->width, c->pixels);
-    int64_t first, last = share(w, pixels.parts, &first);
+    pixels p = {0, divided((int64_t)c->height * c->width, c->pixels)};
+    int64_t first, last = share(w, p.tiles.parts, &first);
     /* Groups may overwrite each other's ends, in order; so threads share their pixels. Of a
        convolution of few pixels, as a linear layer, they share the channels. */
-    int by_channels = c->group_count == 1 && pixels.parts < 2 * w->threads;
-    if (c->tiles_outside && !by_channels) {
-        for (int64_t i = first; i < last; i++)
-            for (int32_t g = 0; g < c->group_count; g++) {
-                const group *one = c->groups + g;
-                division blocks = divided((one->channels + LANES - 1) / LANES, c->vectors);
-                for (int64_t b = 0; b < blocks.parts; b++)
-                    convolve_tiles(&t, one, &blocks, b, &pixels, i, i + 1);
-            }
+    if (c->group_count > 1 || p.tiles.parts >= 2 * w->threads) {
+        convolve_blocks(&t, &p, first, last, 0, 0);
         return;
     }
-    for (int32_t g = 0; g < c->group_count; g++) {
-        const group *one = c->groups + g;
-        division blocks = divided((one->channels + LANES - 1) / LANES, c->vectors);
-        int64_t from = 0, to = blocks.parts;
-        if (by_channels) {
-            to = share(w, blocks.parts, &from);
-            first = 0, last = pixels.parts;
-        }
-        for (int64_t b = from; b < to; b++)
-            convolve_tiles(&t, one, &blocks, b, &pixels, first, last);
-    }
+    int64_t vectors = (c->groups->channels + LANES - 1) / LANES;
+    int64_t from, to = share(w, divided(vectors, c->vectors).parts, &from);
+    if (from < to)
+        convolve_blocks(&t, &p, 0, p.tiles.parts, from, to);
+}
+
+/* Some rows, by one thread. */
+static __attribute__((unused)) void
+convolve_rows(const worker *w, const convolution *c, const span *s) {
+    tile t = {.worker = w, .conv = c, .in = s->in, .out = s->out};
+    pixels p = {s->first * c->width, divided((s->last - s->first) * c->width, c->pixels)};
+    convolve_blocks(&t, &p, 0, p.tiles.parts, 0, 0);
 }

@@ -17,15 +17,14 @@ typedef struct {
    convolution says; with constants every input is loaded once and stays in its register for all
    outputs that it is part of. The weights of a vector of channels lie together. */
 INLINE void depthwise_tile(
-    const worker *w, const depthwise *d, const part *p, int64_t y, int64_t x, const int T,
-    const int KY, const int KX, const int S
+    const worker *w, const depthwise *d, const part *p, const span *rows, int64_t y, int64_t x,
+    const int T, const int KY, const int KX, const int S
 ) {
     int64_t pixel = p->from.pixel, row = (int64_t)p->from.row * d->dilation_y;
     int64_t taps = (int64_t)d->kernel_y * d->kernel_x;
-    const float *in =
-        w->memory + p->from.at + y * d->stride_y * p->from.row + x * d->stride_x * pixel;
+    const float *in = pixel_away(w, &p->from, rows->in, y * d->stride_y, x * d->stride_x);
     const float *weights = w->weights + p->weights, *bias = w->weights + p->bias;
-    float *out = (float *)pixel_at(w, &d->out, y, x) + p->column;
+    float *out = (float *)pixel_away(w, &d->out, rows->out, y, x) + p->column;
     const finish *done = &d->done;
     vec low = splat(done->before.low), high = splat(done->before.high);
     for (int64_t c = 0; c < p->count; c += LANES, weights += taps * LANES) {
@@ -75,33 +74,40 @@ INLINE void depthwise_tile(
 /* A row, in equal tiles. */
 #define DEPTHWISE(NAME, KY, KX, S)                                                               \
     static __attribute__((noinline, unused)) void NAME(                                          \
-        const worker *w, const depthwise *d, const part *p, int64_t y                            \
+        const worker *w, const depthwise *d, const part *p, const span *rows, int64_t y          \
     ) {                                                                                          \
         division tiles_of_row = divided(d->width, MOST_OUTPUTS);                                 \
         for (int64_t i = 0; i < tiles_of_row.parts; i++) {                                       \
             int64_t x = part_start(&tiles_of_row, i);                                            \
             switch (part_start(&tiles_of_row, i + 1) - x) {                                      \
-            case 1: depthwise_tile(w, d, p, y, x, 1, KY, KX, S); break;                          \
-            case 2: depthwise_tile(w, d, p, y, x, 2, KY, KX, S); break;                          \
-            case 3: depthwise_tile(w, d, p, y, x, 3, KY, KX, S); break;                          \
-            case 4: depthwise_tile(w, d, p, y, x, 4, KY, KX, S); break;                          \
-            case 5: depthwise_tile(w, d, p, y, x, 5, KY, KX, S); break;                          \
-            case 6: depthwise_tile(w, d, p, y, x, 6, KY, KX, S); break;                          \
-            case 7: depthwise_tile(w, d, p, y, x, 7, KY, KX, S); break;                          \
-            default: depthwise_tile(w, d, p, y, x, 8, KY, KX, S);                                \
+            case 1: depthwise_tile(w, d, p, rows, y, x, 1, KY, KX, S); break;                    \
+            case 2: depthwise_tile(w, d, p, rows, y, x, 2, KY, KX, S); break;                    \
+            case 3: depthwise_tile(w, d, p, rows, y, x, 3, KY, KX, S); break;                    \
+            case 4: depthwise_tile(w, d, p, rows, y, x, 4, KY, KX, S); break;                    \
+            case 5: depthwise_tile(w, d, p, rows, y, x, 5, KY, KX, S); break;                    \
+            case 6: depthwise_tile(w, d, p, rows, y, x, 6, KY, KX, S); break;                    \
+            case 7: depthwise_tile(w, d, p, rows, y, x, 7, KY, KX, S); break;                    \
+            default: depthwise_tile(w, d, p, rows, y, x, 8, KY, KX, S);                          \
             }                                                                                    \
         }                                                                                        \
     }
 
-typedef void depthwise_function(const worker *, const depthwise *, const part *, int64_t);
+typedef void depthwise_function(
+    const worker *, const depthwise *, const part *, const span *, int64_t
+);
 
 /* The function for a kernel of this size. */
 static depthwise_function *depthwise_row(const depthwise *);
 
-static __attribute__((unused)) void convolve_depthwise(const worker *w, const depthwise *d) {
-    int64_t first, last = share(w, d->height, &first);
+static __attribute__((unused)) void
+convolve_depthwise_rows(const worker *w, const depthwise *d, const span *s) {
     depthwise_function *row = depthwise_row(d);
-    for (int64_t y = first; y < last; y++)
+    for (int64_t y = s->first; y < s->last; y++)
         for (int32_t i = 0; i < d->part_count; i++)
-            row(w, d, d->parts + i, y);
+            row(w, d, d->parts + i, s, y);
+}
+
+static __attribute__((unused)) void convolve_depthwise(const worker *w, const depthwise *d) {
+    span mine = share_of_rows(w, d->height);
+    convolve_depthwise_rows(w, d, &mine);
 }

@@ -36,8 +36,9 @@ INLINE window window_of(
     return (window){first, last, p->counting == WITH_PADDING ? counted : last - first};
 }
 
-static __attribute__((unused)) void pool(const worker *w, const pooling *p) {
-    int64_t from, to = share(w, (int64_t)p->height * p->width, &from);
+static void pool_pixels(
+    const worker *w, const pooling *p, int64_t from, int64_t to, int64_t in_away, int64_t out_away
+) {
     for (int64_t o = from; o < to; o++) {
         int64_t y = o / p->width, x = o % p->width;
         window rows = window_of(
@@ -53,8 +54,9 @@ static __attribute__((unused)) void pool(const worker *w, const pooling *p) {
             const part *q = p->parts + i;
             int64_t down = (int64_t)q->from.row * p->dilation_y;
             int64_t right = (int64_t)q->from.pixel * p->dilation_x;
-            const float *first = pixel_at(w, &q->from, rows.first, columns.first);
-            float *out = (float *)pixel_at(w, &p->out, y, x) + q->column;
+            const float *first =
+                pixel_away(w, &q->from, in_away, rows.first, columns.first);
+            float *out = (float *)pixel_away(w, &p->out, out_away, y, x) + q->column;
             for (int64_t c = 0; c < q->count; c += LANES) {
                 vec v = splat(start);
                 const float *row = first + c;
@@ -79,4 +81,13 @@ static __attribute__((unused)) void pool(const worker *w, const pooling *p) {
                 bend(w, &p->done, q->column, out, q->count);
         }
     }
+}
+
+static __attribute__((unused)) void pool(const worker *w, const pooling *p) {
+    int64_t from, to = share(w, (int64_t)p->height * p->width, &from);
+    pool_pixels(w, p, from, to, 0, 0);
+}
+
+static __attribute__((unused)) void pool_rows(const worker *w, const pooling *p, const span *s) {
+    pool_pixels(w, p, s->first * p->width, s->last * p->width, s->in, s->out);
 }

@@ -56,8 +56,27 @@ INLINE int64_t share(const worker *w, int64_t count, int64_t *first) {
     return count * (w->thread + 1) / w->threads;
 }
 
+/* Where a pixel lies; `away` is how far the map lies from where its place says. */
+INLINE const float *
+pixel_away(const worker *w, const place *p, int64_t away, int64_t y, int64_t x) {
+    return w->memory + (p->at + away + y * p->row + x * p->pixel);
+}
 INLINE const float *pixel_at(const worker *w, const place *p, int64_t y, int64_t x) {
-    return w->memory + p->at + y * p->row + x * p->pixel;
+    return pixel_away(w, p, 0, y, x);
+}
+
+/* Rows of a step's output that are to be done, and how far its inputs and its output lie from where
+   the tables say: inside a chain only a few rows of a map are there. */
+typedef struct {
+    int64_t first, last;
+    int64_t in, out;
+} span;
+
+/* The share of a step's rows that a thread has. */
+INLINE span share_of_rows(const worker *w, int64_t height) {
+    span s = {0};
+    s.last = share(w, height, &s.first);
+    return s;
 }
 
 /* Zeros around a feature map whose readers pad. */

@@ -4,8 +4,10 @@
 #pragma GCC diagnostic ignored "-Wpsabi" /* no vector is passed between files */
 #if defined(__GNUC__) && !defined(__clang__)
 #define UNROLL _Pragma("GCC unroll 32")
+#define UNROLL_TWICE _Pragma("GCC unroll 2")
 #else
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL_TWICE _Pragma("clang loop unroll_count(2)")
 #endif
 #define INLINE static inline __attribute__((always_inline, unused))
 

@@ -72,9 +72,8 @@ def test_rounds_are_interleaved_in_changing_order() -> None:
 
 
 def test_every_sample_is_kept_and_the_budget_too() -> None:
-    begin = time.perf_counter()
     record = measure_any({"a": busy(0.002)}, budget_s=0.5).records[0]
-    assert time.perf_counter() - begin < 2.0
+    assert sum(record.samples_s[:-1]) < 0.5  # no round starts after that
     assert len(record.samples_s) == record.n
     assert record.median_s == np.median(record.samples_s)
 

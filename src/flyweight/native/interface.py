@@ -30,7 +30,9 @@ xor xor_eq linux unix main abs acos asin atan atof atoi cbrt ceil clone cos cosh
 fabs fdim floor fma fmax fmin fmod frexp gamma getenv hypot index isnan isinf j0 j1 jn kill labs
 ldexp log logb lrand48 modf nan perror pow printf pthread puts qsort raise rand random read remove
 rename rindex round scanf select setenv signal sin sinh sqrt stderr stdin stdout strlen system tan
-tanh tgamma time trunc write y0 y1 yn
+tanh tgamma time trunc write y0 y1 yn alloca bcmp bcopy bzero drem ffs finite initstate madvise
+mincore mlock mmap mprotect msync munlock munmap scalb setstate significand srandom stpcpy strsep
+valloc
 """
 
 
@@ -75,9 +77,13 @@ def opening(name: str, network: str) -> str:
 
    Written by Flyweight {flyweight.__version__}. SPDX-License-Identifier: Apache-2.0 */
 #define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE /* madvise */
 #include "{name}.h"
 
 {includes}
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #if !defined(__GNUC__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "this needs GCC or Clang, and a little-endian machine: so the weights are written"

@@ -7,8 +7,10 @@ together with the core's arithmetic floor. Two instances of each, prepared in tu
 be a few per cent slower by where its weights happen to lie; figures are of their mean in each
 round. Writes results/<machine>/native.jsonl. On an idle machine:
 
-    .venv/bin/python benchmarks/native_vs_peers.py [SECONDS A NETWORK] [NETWORK ...]
+    .venv/bin/python benchmarks/native_vs_peers.py [--brief] [SECONDS A NETWORK] [NETWORK ...]
 
+`--brief` leaves out torch.compile, which takes longest to prepare and is far from the fastest, and
+our lowered graphs, which benchmarks/lowering.py compares.
 Networks that the file has already are kept, so that an interrupted run goes on where it was.
 """
 
@@ -44,7 +46,7 @@ YARDSTICKS = [
 PEERS = ("eager", "compile", "onnxruntime", "openvino", "ncnn")
 LOWERED = ("onnxruntime", "openvino")
 ONCE = ("eager", "compile")
-"""Far from the fastest, and slow to prepare: one instance does."""
+"""Far from the fastest, and slow to prepare: one instance does, as of our lowered graphs."""
 
 
 def ncnn_runner(model: torch.nn.Module, example: Array) -> Runner:
@@ -78,7 +80,7 @@ def ncnn_runner(model: torch.nn.Module, example: Array) -> Runner:
     return Runner("ncnn", "", 1, example, "float32", "NCHW", {"ncnn": ncnn.__version__}, call)
 
 
-def makers(model: torch.nn.Module, example: Array) -> dict[str, Callable[[], Runner]]:
+def makers(model: torch.nn.Module, example: Array, brief: bool) -> dict[str, Callable[[], Runner]]:
     """How each engine's runner is made, by what it is called."""
     images, options = torch.from_numpy(example), Options(1)
     from flyweight.engines import onnx_runtime, open_vino
@@ -86,10 +88,12 @@ def makers(model: torch.nn.Module, example: Array) -> dict[str, Callable[[], Run
     by_onnx = {"onnxruntime": onnx_runtime, "openvino": open_vino}
     plain = to_onnx(frozen_copy(model), images)
     found: dict[str, Callable[[], Runner]] = {}
-    for name in ("eager", "compile", "native"):
+    for name in ("eager", "native") if brief else ("eager", "compile", "native"):
         found[name] = lambda name=name: engine_named(name).load()(model, example, options)
     for name, module in by_onnx.items():
         found[name] = lambda module=module: module.from_onnx(plain, "", example, options)
+        if brief:
+            continue
         better = to_onnx(frozen_copy(lower(model, images, name)), images)
         found[f"{name}+lowered"] = lambda module=module, better=better: replace(
             module.from_onnx(better, "", example, options), lowered=True
@@ -109,7 +113,7 @@ def floor_runner(example: Array) -> Runner:
     return Runner("floor", "floor", 1, example, "float32", "NCHW", {}, call)
 
 
-def compared(name: str, size: int, seconds: float) -> list[Record]:
+def compared(name: str, size: int, seconds: float, brief: bool) -> list[Record]:
     """Records of one network on all engines."""
     example = np.random.default_rng(0).standard_normal((1, 3, size, size), np.float32)
     model = to_time(name)
@@ -117,10 +121,10 @@ def compared(name: str, size: int, seconds: float) -> list[Record]:
     with torch.no_grad():
         expected = frozen_copy(model)(torch.from_numpy(example)).numpy()
     prepared: dict[str, Runner] = {}
-    make = makers(model, example)
+    make = makers(model, example, brief)
     for instance in range(1, INSTANCES + 1):
         for engine in list(make)[:: 1 if instance % 2 else -1]:
-            if instance > 1 and engine in ONCE:
+            if instance > 1 and (engine in ONCE or "+" in engine):
                 continue
             try:
                 runner = make[engine]()
@@ -157,7 +161,9 @@ def said(records: list[Record]) -> str:
     return f"{facts.name}: {time}, {over_floor:.2f} of the floor; {ratios}"
 
 
-def main(seconds: str = "8", *names: str) -> int:
+def main(*arguments: str) -> int:
+    brief = "--brief" in arguments
+    seconds, *names = [a for a in arguments if a != "--brief"] or ["15"]
     path = RESULTS / machine_name() / "native.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     records = read_records(path) if path.exists() else []
@@ -165,7 +171,7 @@ def main(seconds: str = "8", *names: str) -> int:
     for name, size in [(n, s) for n, s in entries if not names or n in names]:
         if any(record.runner.startswith(f"{name}@{size}/") for record in records):
             continue
-        records += compared(name, size, float(seconds))
+        records += compared(name, size, float(seconds), brief)
         write_records(path, records)
     return 0
 

@@ -4,14 +4,23 @@
 .venv/bin/python docs/generate.py --check  fail if they are not as they would be written now
 """
 
+import functools
+import json
 import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from flyweight.native.tuning import FLOOR_MADDS
 from flyweight.records import Record, read_records
 from flyweight.report import summary, write_png
 from flyweight.report.lowering import Gain, gains, geometric_mean, write_gains_png
+from flyweight.report.peers import (
+    Standing,
+    geometric_mean_gain,
+    standings,
+    write_standings_png,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -21,6 +30,11 @@ RECORDS = ROOT / "results" / "intel-xeon-processor-2-cores" / "table8.jsonl"
 PICTURE = ROOT / "docs" / "images" / "table8.png"
 LOWERING = ROOT / "results" / "amd-epyc-2-cores" / "lowering.jsonl"
 LOWERING_PICTURE = ROOT / "docs" / "images" / "lowering.png"
+NATIVE = ROOT / "results" / "amd-epyc-2-cores" / "native.jsonl"
+NATIVE_SIZES = ROOT / "results" / "amd-epyc-2-cores" / "native_sizes.json"
+NATIVE_PICTURE = ROOT / "docs" / "images" / "native.png"
+PEERS = ("eager", "compile", "onnxruntime", "onnxruntime+lowered", "openvino", "openvino+lowered",
+         "ncnn")  # fmt: skip
 ENGINES = ("eager", "compile", "openvino", "onnxruntime")
 SHOWN = "onnxruntime"
 
@@ -80,6 +94,12 @@ def how(records: Sequence[Record]) -> str:
     )
 
 
+def widest(record: Record) -> str:
+    """The widest vectors of the machine that a record is from."""
+    known = ("amx_bf16", "avx512f", "avx2", "asimd")
+    return next(one for one in known if one in record.environment.instruction_sets)
+
+
 def said(records: Sequence[Record]) -> str:
     """What the records of one engine show, in two sentences."""
     return summary(on(SHOWN, records))
@@ -128,15 +148,85 @@ def lowering_said(records: Sequence[Record]) -> str:
             f" ratios go from {best.ratio.value:.2f} ({best.network}) to"
             f" {worst.ratio.value:.2f} ({worst.network})."
         )
-    about = measured[0].environment
-    widest = next(
-        s for s in ("amx_bf16", "avx512f", "avx2", "asimd") if s in about.instruction_sets
-    )
+    about = measured[0]
     sentences.append(
-        f"One core of {about.cpu} ({widest}), batch 1,"
-        f" {measured[0].started[:10]}; ratios paired by round, with 95% intervals."
+        f"One core of {about.environment.cpu} ({widest(about)}), batch 1,"
+        f" {about.started[:10]}; ratios paired by round, with 95% intervals."
     )
     return " ".join(sentences)
+
+
+@functools.cache
+def measured_native() -> list[Standing]:
+    """Every network on the native engine and its peers."""
+    return standings(read_records(NATIVE), FLOOR_MADDS)
+
+
+def native(records: Sequence[Record]) -> str:
+    """Every network on the native engine and its peers, the largest gain first, and its memory."""
+    sizes = {row["network"]: row for row in json.loads(NATIVE_SIZES.read_text())}
+    engines = " | ".join(engine.replace("+", ", ") for engine in PEERS)
+    lines = [
+        "| network | native (ms) | / floor | best peer / native |"
+        f" {engines} | memory (MB): native, onnxruntime | files (MB): native, onnx |",
+        "| --- |" + " ---: |" * (5 + len(PEERS)),
+    ]
+    for one in sorted(measured_native(), key=lambda one: -one.gain.value):
+        low, high = one.gain.low, one.gain.high
+        cells = [
+            one.network, f"{one.native_s * 1e3:.2f}", f"{one.over_floor:.2f}",
+            f"**{one.gain.value:.2f}** ({low:.2f}-{high:.2f})",
+        ]  # fmt: skip
+        for engine in PEERS:
+            ratio = one.over_native.get(engine)
+            cells.append("" if ratio is None else f"{ratio.value:.2f}")
+        row = sizes.get(one.network)
+        for ours, its in (("native_grows", "onnxruntime_grows"), ("native_weights", "onnx")):
+            cells.append("" if row is None else f"{row[ours] / 1e6:.1f}, {row[its] / 1e6:.1f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+NATIVE_GROUPS = (
+    ("ShuffleNet V2", ("ShuffleNet V2",)), ("ShuffleNet V1", ("ShuffleNet V1",)),
+    ("MobileNet V1 and V2", ("MobileNet V1", "MobileNet V2")),
+    ("Xception light", ("Xception light",)), ("DenseNet light", ("DenseNet",)),
+    ("IGCV2 and IGCV3", ("IGCV2", "IGCV3")), ("CondenseNet", ("CondenseNet",)),
+)  # fmt: skip
+
+
+def native_said(records: Sequence[Record]) -> str:
+    """The mean gain of each family, the best and the worst network, and where it was measured."""
+    found = measured_native()
+    means = []
+    for title, families in NATIVE_GROUPS:
+        group = [one for one in found if one.facts.family in families]
+        if group:
+            means.append(f"{title} {geometric_mean_gain(group):.2f} ({len(group)})")
+    best, worst = (pick(found, key=lambda one: one.gain.value) for pick in (max, min))
+    about = read_records(NATIVE)[0]
+    return (
+        "The fastest peer's time over the native engine's, geometric means (networks):"
+        f" {', '.join(means)}. Over all {len(found)} networks it goes from {worst.gain.value:.2f}"
+        f" ({worst.network}, {worst.best_peer}) to {best.gain.value:.2f} ({best.network},"
+        f" {best.best_peer}). One core of {about.environment.cpu}"
+        f" ({widest(about)}), batch 1, float32, {about.started[:10]}; paired by round."
+    )
+
+
+def native_memory(records: Sequence[Record]) -> str:
+    """What ONNX Runtime takes over what the native engine takes."""
+    rows = json.loads(NATIVE_SIZES.read_text())
+    ratios = sorted(row["onnxruntime_grows"] / row["native_grows"] for row in rows)
+    small = next(row for row in rows if row["network"] == "shufflenet_v2_x0_5")
+    return (
+        f"A process that loads and runs ShuffleNet V2 0.5x grows by"
+        f" {small['native_grows'] / 1e6:.1f} MB, weights and all; with ONNX Runtime by"
+        f" {small['onnxruntime_grows'] / 1e6:.1f} MB. Over {len(rows)} networks it is"
+        f" {ratios[0]:.1f} to {ratios[-1]:.1f} times as much. The code is"
+        f" {small['native_code'] / 1e3:.0f} kB, ONNX Runtime's"
+        f" {small['onnxruntime_code'] / 1e6:.0f} MB."
+    )
 
 
 PARTS: dict[str, Callable[[Sequence[Record]], str]] = {
@@ -146,6 +236,9 @@ PARTS: dict[str, Callable[[Sequence[Record]], str]] = {
     "families": lambda records: networks.families(),
     "lowering": lowering,
     "lowering_said": lowering_said,
+    "native": native,
+    "native_said": native_said,
+    "native_memory": native_memory,
 }
 
 
@@ -168,9 +261,15 @@ def lowering_page() -> str:
     return generated((ROOT / "docs" / "lowering.md").read_text(encoding="utf-8"), [])
 
 
+def native_page() -> str:
+    """docs/native.md with what the records give."""
+    return generated((ROOT / "docs" / "native.md").read_text(encoding="utf-8"), [])
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "README.md": readme,
     "docs/lowering.md": lowering_page,
+    "docs/native.md": native_page,
     "docs/networks.md": networks.page,
 }
 
@@ -193,6 +292,9 @@ def main(check: bool) -> int:
     PICTURE.parent.mkdir(exist_ok=True)
     write_png(on(SHOWN, read_records(RECORDS)), PICTURE)
     write_gains_png(read_records(LOWERING), LOWERING_PICTURE)
+    about = read_records(NATIVE)[0]
+    where = f"One core of {about.environment.cpu} ({widest(about)}), batch 1, float32"
+    write_standings_png(measured_native(), [where], NATIVE_PICTURE)
     return 0
 
 

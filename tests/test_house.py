@@ -27,6 +27,7 @@ FORBIDDEN = {
     "measuring": ("zoo", "graph", "counting", "engines", "report", "cli", "api"),
     "exporting": ("counting", "measuring", "records", "report", "cli", "api"),
     "evaluating": ("graph", "counting", "engines", "measuring", "records", "report", "cli", "api"),
+    "studies": ("graph", "native", "exporting", "report", "cli", "api"),
     "records": ("nn", "zoo", "graph", "counting", "engines", "measuring", "report", "cli", "api"),
     "report": ("nn", "zoo", "graph", "counting", "engines", "measuring", "cli", "api"),
 }
@@ -63,7 +64,12 @@ def test_files_stay_small() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "docs/lowering.md", pytest.param("docs/networks.md", marks=pytest.mark.slow)],
+    [
+        "README.md",
+        "docs/lowering.md",
+        "docs/native.md",
+        pytest.param("docs/networks.md", marks=pytest.mark.slow),
+    ],
 )
 def test_generated_pages_are_up_to_date(page: str) -> None:
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
@@ -71,7 +77,12 @@ def test_generated_pages_are_up_to_date(page: str) -> None:
     assert spec.loader is not None
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
-    assert set(generate.PAGES) == {"README.md", "docs/lowering.md", "docs/networks.md"}
+    assert set(generate.PAGES) == {
+        "README.md",
+        "docs/lowering.md",
+        "docs/native.md",
+        "docs/networks.md",
+    }
     assert not generate.stale(page), "run 'make docs'"
 
 

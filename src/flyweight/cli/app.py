@@ -22,6 +22,7 @@ from flyweight.cli import (
     export,
     lower,
     report,
+    study,
     weights,
 )
 from flyweight.cli.keeping import INTERRUPTED
@@ -45,6 +46,7 @@ app.command("evaluate")(evaluate.evaluate_command)
 app.command("lower")(lower.lower_command)
 app.command("explain")(explain.explain_command)
 app.command("export")(export.export_command)
+app.command("study")(study.study_command)
 app.command("report")(report.report_command)
 app.add_typer(weights.app, name="weights")
 

@@ -48,7 +48,7 @@ class Standing:
 
 
 def standings(records: Sequence[Record], floor_madds: int) -> list[Standing]:
-    """A standing for each network, in the order of the records.
+    """A standing for each network that ran natively, in the order of the records.
 
     Several instances of a runner, told apart by "#1", "#2" ... in its name, count by their mean in
     each round.
@@ -64,9 +64,9 @@ def standings(records: Sequence[Record], floor_madds: int) -> list[Standing]:
     found = []
     for network, engines in networks.items():
         means = {engine: _mean(group) for engine, group in engines.items()}
-        native, floor = means.pop("native"), means.pop(FLOOR)
-        facts = engines["native"][0].network
-        if facts is None:
+        native, floor = means.pop("native", None), means.pop(FLOOR, None)
+        facts = engines["native"][0].network if native is not None else None
+        if native is None or floor is None or facts is None:
             continue
         rounds = min(len(native), len(floor))
         over_floor = float(np.median(native[:rounds] / floor[:rounds])) * floor_madds / facts.madds

@@ -1,0 +1,161 @@
+"""`flyweight study`: a paper's experiment, run on this machine."""
+
+import json as json_module
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flyweight.cli.arguments import positive, seconds
+from flyweight.cli.keeping import INTERRUPTED, STDOUT
+from flyweight.cli.options import Batch, NoTune, Threads
+from flyweight.cli.output import Bar, millions, note, table
+from flyweight.errors import UsageError
+from flyweight.files import check_writable, replaced
+
+if TYPE_CHECKING:
+    from flyweight.studies import Series, SeriesResult, Study, StudyResult
+
+
+class Joined(StrEnum):
+    """What becomes of G3's parallel fragments."""
+
+    add = "add"
+    concat = "concat"
+
+
+def study_command(
+    name: Annotated[str, typer.Argument(help="A study's name, or 'list'.")],
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="native, eager, compile, onnxruntime or openvino; native if not given, or"
+            " onnxruntime where there is no C compiler."
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(help="Only columns whose name begins so: GPU, CPU, 'CPU x1', 'ARM x2'."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Only the smallest networks.")] = False,
+    joined: Annotated[Joined, typer.Option(help="How G3 joins parallel fragments.")] = Joined.add,
+    middle: Annotated[
+        int, typer.Option(help="What G4's channels are divided by in the middle.", min=1, max=32)
+    ] = 4,
+    no_tune: NoTune = False,
+    threads: Threads = 1,
+    batch: Batch = 1,
+    budget: Annotated[str, typer.Option(help="Time for each column: 10s, 1m.")] = "10s",
+    json: Annotated[
+        str | None, typer.Option("--json", help="Write results and samples; '-' is stdout.")
+    ] = None,
+    png: Annotated[Path | None, typer.Option(help="Draw the paper's speeds and ours.")] = None,
+) -> int:
+    """Repeat a paper's experiment on this machine: its figures, ours, and whether its claim holds.
+
+    Without --columns the paper's networks for CPUs are timed, without those for its GPU.
+
+    Example: flyweight study g2 --engine onnxruntime --quick
+
+    Example: flyweight study list
+    """
+    from flyweight.studies import STUDIES, run_study, study_named
+
+    if name == "list":
+        table(
+            ["study", "source:", "what is varied:", "columns:"],
+            [[s.name, s.source, s.title, ", ".join(x.name for x in s.series)]
+             for s in STUDIES.values()],
+        )  # fmt: skip
+        return 0
+    study = study_named(name, joined.value, middle)
+    wanted = _columns(study, columns, quick)
+    positive("the batch", batch)
+    budget_s = seconds(budget)
+    for path in (png, None if json in (None, STDOUT) else Path(json or "")):
+        if path is not None:
+            check_writable(path)
+
+    from flyweight.cli.preparing import usual_engine
+    from flyweight.engines import Options
+
+    with Bar() as bar:
+        result = run_study(
+            study, engine or usual_engine(False), Options(threads, tune=not no_tune), batch,
+            budget_s, wanted, lambda text: bar.show(f"preparing {text}", 0.0), bar.step,
+        )  # fmt: skip
+    if json != STDOUT:
+        _print(result)
+    _keep(result, json)
+    if png is not None:
+        from flyweight.report.studies import write_study_png
+
+        about = [f"{result.claim}?", f"engine {result.engine}, batch {result.batch}"]
+        write_study_png(_drawn(result), result.source, about, png)
+    if not result.complete:
+        note("flyweight: interrupted; what was measured until then is shown")
+        return INTERRUPTED
+    return 0
+
+
+def _columns(study: "Study", begin: str | None, quick: bool) -> list["Series"]:
+    platforms = {one.name.split()[0] for one in study.series}
+    begin = begin or next(name for name in ("CPU", "ARM", "GPU") if name in platforms)
+    found = [one for one in study.series if one.name.lower().startswith(begin.lower())]
+    if not found:
+        names = ", ".join(one.name for one in study.series)
+        raise UsageError(f"{study.name} has no columns {begin!r}; it has {names}")
+    return found[:1] if quick else found
+
+
+def _print(result: "StudyResult") -> None:
+    print(f"{result.source}: {result.claim}?")
+    print(f"engine {result.engine}, batch {result.batch}, threads {result.threads}")
+    if result.reading:
+        print(f"our reading: {result.reading}")
+    for series in result.series:
+        print()
+        _print_series(series, result.batch)
+
+
+def _print_series(series: "SeriesResult", batch: int) -> None:
+    rows = []
+    for row in series.rows:
+        interval = f"{row.relative.low:.2f}-{row.relative.high:.2f}"
+        rows.append([
+            row.label, millions(row.cost.madds), f"{row.deviation:+.1%}",
+            millions(row.cost.memory_access), f"{row.cost.over_bound:.2f}", f"{row.published:g}",
+            f"{row.published_relative:.2f}", f"{batch / row.seconds:,.1f}",
+            f"{row.relative.value:.2f} ({interval})", row.note,
+        ])  # fmt: skip
+    table(
+        [series.name, "M madds", "to first", "M accessed", "/ bound", f"paper ({series.unit})",
+         "to first", "here (images/s)", "to first", "note:"],
+        rows,
+    )  # fmt: skip
+    print(series.verdict.sentence)
+
+
+def _keep(result: "StudyResult", target: str | None) -> None:
+    if target is None:
+        return
+    from flyweight.records.files import dumps
+
+    records = [json_module.loads(line) for line in dumps(list(result.records)).splitlines()]
+    text = json_module.dumps({**result.to_json(), "records": records}, indent=2) + "\n"
+    if target == STDOUT:
+        sys.stdout.write(text)
+        return
+    with replaced(Path(target)) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _drawn(result: "StudyResult") -> list[tuple[str, str, float, float, float, float]]:
+    return [
+        (series.name, row.label, row.published_relative, row.relative.value, row.relative.low,
+         row.relative.high)
+        for series in result.series
+        for row in series.rows
+    ]  # fmt: skip

@@ -1,0 +1,131 @@
+"""Computed columns of the guidelines' tables, against figures worked out by hand from Eq. 1, 2."""
+
+import math
+
+import pytest
+import torch
+
+from flyweight.studies import STUDIES, Case, case_cost, study_named
+from flyweight.studies.guidelines import Concatenated, Parallel, fragment_width
+
+PIXELS = 56 * 56
+
+
+def cases(study: str, series: str) -> tuple[Case, ...]:
+    (found,) = [one.cases for one in STUDIES[study].series if one.name == series]
+    return found
+
+
+# M multiply-adds, M elements of memory access, M of its bound.
+G1 = {
+    "GPU x1": [(1027.6, 16.384, 16.384), (1016.1, 17.258, 16.290), (1017.6, 23.155, 16.302),
+               (975.4, 29.664, 15.954)],
+    "ARM x1": [(64.23, 4.035, 4.035), (60.71, 4.159, 3.922), (63.60, 5.728, 4.015),
+               (60.96, 7.358, 3.930)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("series", G1)
+def test_g1(series: str) -> None:
+    for case, (madds, accessed, bound) in zip(cases("g1", series), G1[series], strict=True):
+        cost = case_cost(case, 56)
+        assert cost.madds / 1e6 == pytest.approx(madds, abs=0.06)
+        assert cost.memory_access / 1e6 == pytest.approx(accessed, abs=6e-4)
+        assert cost.bound / 1e6 == pytest.approx(bound, abs=6e-4)
+        assert cost.over_bound == pytest.approx(accessed / bound, abs=2e-3)
+
+
+def test_larger_scales_of_g1() -> None:
+    for scale, first, last in ((2, 33.423, 59.950), (4, 69.468, 122.388)):
+        costs = [case_cost(case, 56) for case in cases("g1", f"GPU x{scale}")]
+        assert costs[0].memory_access / 1e6 == pytest.approx(first, abs=6e-4)
+        assert costs[-1].memory_access / 1e6 == pytest.approx(last, abs=6e-4)
+        assert costs[0].madds == pytest.approx(1027.6e6 * scale**2, rel=1e-4)
+
+
+def test_g2() -> None:
+    expected = {
+        "GPU x1": [(513.8, 8.192), (508.0, 11.452), (513.8, 16.220), (508.0, 22.741)],
+        "CPU x1": [(128.45, 4.055), (127.01, 5.685), (128.45, 8.069), (None, None)],
+    }
+    for series, rows in expected.items():
+        for case, (madds, accessed) in zip(cases("g2", series), rows, strict=True):
+            cost = case_cost(case, 56)
+            if madds is not None:
+                assert cost.madds / 1e6 == pytest.approx(madds, abs=0.06)
+                assert cost.memory_access / 1e6 == pytest.approx(accessed, abs=6e-4)
+
+
+def test_groups_that_do_not_divide() -> None:
+    """180 channels in 8 groups is no network: 184 channels are, and the row says so."""
+    case = cases("g2", "CPU x1")[-1]
+    assert (case.channels, "184" in case.note) == (184, True)
+    assert case_cost(case, 56).madds == 10 * PIXELS * 184 * 184 // 8
+    assert all(not case.note for case in cases("g2", "CPU x2"))
+
+
+@pytest.mark.parametrize("joined", ["add", "concat"])
+def test_fragments_have_equal_flops(joined: str) -> None:
+    for series in study_named("g3", joined).series:
+        madds = [case_cost(case, 56).madds for case in series.cases]
+        assert madds[0] == 10 * PIXELS * int(series.name.split("=")[1]) ** 2
+        assert all(abs(other / madds[0] - 1) < 0.012 for other in madds)
+
+
+def test_fragment_widths() -> None:
+    assert [fragment_width(c, 2) for c in (64, 128, 256, 512)] == [45, 91, 181, 362]
+    assert [fragment_width(c, 4) for c in (64, 128)] == [32, 64]
+
+
+def test_the_first_rows_of_g2_and_g3_are_one_network() -> None:
+    one, other = cases("g2", "GPU x1")[0], cases("g3", "GPU c=128")[0]
+    assert case_cost(one, 56) == case_cost(other, 56)
+
+
+@pytest.mark.parametrize(
+    ("middle", "expected"), [(4, (34.1, 136.5, 545.9)), (2, (104.4, 417.5, 1669.9))]
+)
+def test_g4(middle: int, expected: tuple[float, ...]) -> None:
+    series = [one for one in study_named("g4", middle=middle).series if one.name.startswith("CPU")]
+    for one, madds in zip(series, expected, strict=True):
+        found = {case_cost(case, 56).madds for case in one.cases}
+        assert len(found) == 1  # ReLU and shortcut have no FLOPs
+        assert found.pop() / 1e6 == pytest.approx(madds, abs=0.06)
+
+
+def test_parallel_branches() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(1, 8, 5, 5)
+    both = Parallel(8, 2)
+    weights = [branch.weight[:, :, 0, 0] for branch in both.branches]  # type: ignore[union-attr, index]
+    torch.testing.assert_close(both(x), torch.einsum("oc,bchw->bohw", weights[0] + weights[1], x))
+    beside = Concatenated(8, 4)
+    assert beside(x).shape == (1, 8, 5, 5)
+
+
+def test_what_g4_leaves_out() -> None:
+    torch.manual_seed(0)
+    full, bare = (cases("g4", "CPU c=32")[i].build() for i in (0, 3))
+    bare.load_state_dict(full.state_dict())
+    x = torch.randn(1, 32, 6, 6)
+    assert bool((full(x) >= 0).all())
+    # Without ReLU and shortcut ten units are one linear map.
+    torch.testing.assert_close(bare(x) + bare(2 * x), bare(3 * x), rtol=1e-3, atol=1e-5)
+    assert not torch.allclose(full(x) + full(2 * x), full(-3 * x))
+
+
+def test_published_speeds() -> None:
+    """Spot checks against the printed tables."""
+    assert [case.published for case in cases("g1", "ARM x4")] == [5.3, 5.1, 4.6, 4.4]
+    assert [case.published for case in cases("g2", "GPU x2")] == [1289, 873, 644, 445]
+    assert [case.published for case in cases("g3", "CPU c=128")] == [10.1, 10.1, 10.1, 9.1, 8.4]
+    assert [case.published for case in cases("g4", "GPU c=64")] == [2066, 2256, 2121, 2376]
+
+
+def test_the_bound_is_a_bound() -> None:
+    """Eq. 1, for every case: and it is reached where channels in and out are equal and dense."""
+    for study in STUDIES.values():
+        for case in study.series[0].cases:
+            cost = case_cost(case, study.size)
+            assert cost.over_bound >= 1 - 1e-9
+    assert math.isclose(case_cost(cases("g1", "GPU x1")[0], 56).over_bound, 1)

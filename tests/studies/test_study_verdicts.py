@@ -1,0 +1,42 @@
+"""Verdicts on made-up times: a clear effect, none, and one too noisy to decide."""
+
+import numpy as np
+
+from flyweight.records import Ratio, paired_ratio
+from flyweight.studies.verdicts import MARGIN, verdict
+
+
+def ratio(slowdown: float, noise: float, rounds: int = 60, seed: int = 0) -> Ratio:
+    """Two runners timed in the same rounds, one `slowdown` times as slow, on a drifting machine."""
+    random = np.random.default_rng(seed)
+    drift = 1 + 0.3 * random.random(rounds)
+    ours = 2e-3 * slowdown * drift * (1 + noise * random.standard_normal(rounds))
+    other = 2e-3 * drift * (1 + noise * random.standard_normal(rounds))
+    return paired_ratio(np.abs(ours).tolist(), np.abs(other).tolist())
+
+
+def test_a_clear_effect() -> None:
+    found = verdict([("1:2", ratio(1.05, 0.02)), ("1:12", ratio(1.4, 0.02))])
+    assert found.answer == "holds"
+    assert found.worst == "1:12"
+    assert 1.35 < found.ratio.low < found.ratio.value < found.ratio.high < 1.45
+    assert found.sentence.startswith("holds: the slowest case, 1:12, takes 1.4")
+
+
+def test_no_effect() -> None:
+    assert verdict([("a", ratio(0.8, 0.01)), ("b", ratio(1.0, 0.005))]).answer == "does not hold"
+
+
+def test_an_effect_within_the_margin_is_none() -> None:
+    found = verdict([("a", ratio(1 + MARGIN / 2, 0.001))])
+    assert found.ratio.differs
+    assert found.answer == "does not hold"
+
+
+def test_too_noisy_to_decide() -> None:
+    assert verdict([("a", ratio(1.05, 0.5, rounds=12))]).answer == "not decided"
+
+
+def test_one_case_is_enough() -> None:
+    found = verdict([("a", ratio(0.9, 0.01)), ("b", ratio(1.2, 0.01))])
+    assert (found.answer, found.worst) == ("holds", "b")

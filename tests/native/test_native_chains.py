@@ -63,6 +63,20 @@ KINDS = ("dense", "depthwise", "grouped", "largest", "average")
 
 @needs_compiler
 @pytest.mark.usefixtures("eager_chains")
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("last", [36, 45, 51])
+def test_rows_of_nothing_but_padding(last: int, threads: int) -> None:
+    """A 1x1 kernel that pads two rows: some of its outputs read no row of the map at all."""
+    torch.manual_seed(0)
+    model, x = Layers([("dense", 1), ("dense", last)]).eval(), torch.randn(1, 3, 20, 23)
+    (expected,) = exact(model, x)
+    plan, network = built(program_of(model, x), threads=threads)
+    assert plan.chains
+    assert error(network(x.numpy())[0], expected) <= 1e-5
+
+
+@needs_compiler
+@pytest.mark.usefixtures("eager_chains")
 @settings(
     max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -44,13 +44,20 @@ static void clear_ends(const link *l, float *rows) {
     }
 }
 
-/* Rows that nobody needs any more make room; rows above or below the map are zeros. */
+/* Rows from `first` to before `needed` are read next: others make room, those above or below the
+   map are zeros. */
 static void make_room(const link *l, progress *p, float *rows, int64_t first, int64_t needed) {
     size_t row = sizeof(float) * (size_t)l->row;
-    if (first > p->base && p->done > first)
-        memmove(rows, rows + (first - p->base) * l->row, row * (size_t)(p->done - first));
+    int64_t keep = most(first, 0);
+    if (first > p->base && p->done > keep)
+        memmove(
+            rows + (keep - first) * l->row, rows + (keep - p->base) * l->row,
+            row * (size_t)(p->done - keep)
+        );
     p->base = first;
-    p->done = most(p->done, most(first, 0));
+    p->done = most(p->done, keep);
+    for (int64_t y = first; y < needed && y < 0; y++)
+        memset(rows + (y - first) * l->row, 0, row);
     for (int64_t y = most(l->height, p->done); y < needed; y++)
         memset(rows + (y - first) * l->row, 0, row);
 }
@@ -69,12 +76,9 @@ static __attribute__((unused)) void run_chain(const worker *w, const chain *c) {
     progress now[MOST_LINKS];
     now[last] = (progress){.done = from};
     for (int32_t i = last; i-- > 0;) {
-        float *rows = w->memory + links[i].at + own;
         now[i].base = rows_read(&links[i + 1], &now[i + 1], &end);
         now[i].done = most(now[i].base, 0);
-        clear_ends(&links[i], rows);
-        for (int64_t y = now[i].base; y < 0; y++, rows += links[i].row)
-            memset(rows, 0, sizeof(float) * (size_t)links[i].row);
+        clear_ends(&links[i], w->memory + links[i].at + own);
     }
     while (now[last].done < to) {
         now[last].end = now[last].done + c->rows < to ? now[last].done + c->rows : to;

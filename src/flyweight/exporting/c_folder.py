@@ -7,7 +7,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -16,7 +15,6 @@ from flyweight.errors import FlyweightError, first_line
 from flyweight.exporting.c_readme import Facts, readme_fields
 from flyweight.exporting.describing import Description
 from flyweight.exporting.formats import METADATA, Choices, Run, UncheckedError
-from flyweight.native.blocks import fixed_block
 from flyweight.native.building import (
     FLAGS,
     compile_shared,
@@ -24,11 +22,9 @@ from flyweight.native.building import (
     host_flags,
     host_isa,
 )
-from flyweight.native.compiling import program_of
-from flyweight.native.emitting import emit
+from flyweight.native.compiling import plan_network
 from flyweight.native.interface import filled
 from flyweight.native.isa import ISAS, Isa, isa_named
-from flyweight.native.planning import plan_of
 from flyweight.native.running import Network
 
 NATIVE = "native"
@@ -63,9 +59,7 @@ def write(
     """Write the files of a network into a folder (see `Writer`)."""
     cpu = description.cpu or NATIVE
     isa = _isa(cpu)
-    with torch.no_grad():
-        plan = plan_of(program_of(model, example), isa, description.image, fixed_block)
-        emitted = emit(plan, description.network)
+    plan, emitted = plan_network(model, example, description.network, isa, description.image)
     name = emitted.name
     texts = {f"{name}.h": emitted.header, f"{name}.c": emitted.source}
     if description.class_names is not None:

@@ -1,19 +1,16 @@
 """A plan for people: what is done in which order, how it is cut up, and what it takes."""
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from flyweight.graph.program import Conv, Linear, Operand
-from flyweight.graph.program import Step as ProgramStep
-from flyweight.native.blocks import Shape, fixed_block
+from flyweight.graph.program import Operand
 from flyweight.native.building import host_isa
-from flyweight.native.compiling import program_of
-from flyweight.native.emitting import emit, used_tiles
+from flyweight.native.compiling import Told, plan_network
+from flyweight.native.emitting import used_tiles
 from flyweight.native.interface import input_dimensions
 from flyweight.native.isa import Isa
 from flyweight.native.nodes import (
@@ -28,10 +25,6 @@ from flyweight.native.nodes import (
     area,
 )
 from flyweight.native.plan import Block, Plan
-from flyweight.native.planning import plan_of
-from flyweight.native.tuning import tuner
-
-Told = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -125,30 +118,8 @@ def explain(
     """
     tune = tune and isa is None
     isa = isa or host_isa()
-    blocks = tuner(isa) if tune else None
-    with torch.no_grad():
-        program = program_of(model, example)
-        count, done = sum(map(_is_cut_up, program.steps)), 0
-
-        def choose(shape: Shape, isa: Isa) -> Block:
-            nonlocal done
-            if told is not None:
-                told(done, max(count, done + 1))
-            done += 1
-            return (blocks or fixed_block)(shape, isa)
-
-        plan = plan_of(program, isa, choose=choose)
-        weights = len(emit(plan, network).weights)
-    if blocks is not None:
-        blocks.save()
-    return explanation_of(plan, network, tune, weights)
-
-
-def _is_cut_up(step: ProgramStep) -> bool:
-    """Whether a step of a program will have a block."""
-    if isinstance(step, Conv):
-        return step.groups == 1 or step.groups < step.out.channels
-    return isinstance(step, Linear)
+    plan, emitted = plan_network(model, example, network, isa, tune=tune, told=told)
+    return explanation_of(plan, network, tune, len(emitted.weights))
 
 
 def explanation_of(plan: Plan, network: str, tuned: bool, weights_bytes: int) -> Explanation:

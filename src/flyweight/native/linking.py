@@ -2,7 +2,7 @@
 
 from flyweight.native.chaining import row_window
 from flyweight.native.literals import braces
-from flyweight.native.nodes import Convolution, Pool, area
+from flyweight.native.nodes import Convolution, Pool
 from flyweight.native.plan import Chain, Step
 from flyweight.native.tables import Tables, row_of
 
@@ -27,6 +27,6 @@ def _link(tables: Tables, step: Step) -> str:
         else (0, 0, 0, 0, 0)
     )
     return braces(
-        _KINDS[function], row, area(step.node.out.space)[0],
+        _KINDS[function], row, out.height,
         window.stride, window.extent, window.padding, *between,
     )  # fmt: skip

@@ -57,6 +57,13 @@ def place(
     return braces(buffer.at(0, 0, channel), buffer.pixel * step[1], buffer.row * step[0])
 
 
+def place_of(tables: Tables, x: Operand) -> str:
+    """Where pixel (0, 0) of the first channel of a run lies, wherever that is."""
+    channel = int(x.ids[0])
+    buffer = tables.buffer(channel)
+    return place(buffer, channel - buffer.first)
+
+
 def segments(
     tables: Tables,
     ids: Ids,
@@ -98,9 +105,7 @@ def finish(tables: Tables, value: Finish, padded: int) -> str:
     """As C has it; `padded` is how many channels are computed."""
     residual, slopes = braces(0, 0, 0), 0
     if value.residual is not None:
-        channel = int(value.residual.ids[0])
-        buffer = tables.buffer(channel)
-        residual = place(buffer, channel - buffer.first)
+        residual = place_of(tables, value.residual)
     if value.curve is not None and value.curve.slopes is not None:
         slopes = tables.pack.put(value.curve.slopes, padded)
     curve = value.curve.name if value.curve else "NO_CURVE"
@@ -287,13 +292,11 @@ def picking(tables: Tables, step: Step, node: Pick) -> int:
 
 def nearby(tables: Tables, step: Step, node: Neighbours) -> int:
     """Sums over neighbouring channels; the number of its row."""
-    channel = int(node.x.ids[0])
-    buffer = tables.buffer(channel)
     return tables.add(
         "nearby",
         [
             braces(
-                place(step.out), place(buffer, channel - buffer.first), step.out.height,
+                place(step.out), place_of(tables, node.x), step.out.height,
                 step.out.width, step.out.channels, node.before, node.after, number(node.scale),
                 number(node.shift), finish(tables, node.finish, step.out.pixel),
             )
@@ -342,13 +345,11 @@ def _same_layout(tables: Tables, ids: Ids) -> list[tuple[int, int]]:
 
 def softmaxing(tables: Tables, step: Step, node: Softmax) -> int:
     """A softmax; the number of its row."""
-    channel = int(node.x.ids[0])
-    buffer = tables.buffer(channel)
     return tables.add(
         "softmaxing",
         [
             braces(
-                place(step.out), place(buffer, channel - buffer.first), step.out.height,
+                place(step.out), place_of(tables, node.x), step.out.height,
                 step.out.width, step.out.channels, int(node.logarithm),
             )
         ],

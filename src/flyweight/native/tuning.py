@@ -48,13 +48,11 @@ class Tuner:
         isa: for which vectors.
         path: the file where choices are kept.
         known: choices by shape.
-        told: called with every shape that is measured.
     """
 
     isa: Isa
     path: Path
     known: dict[str, Block] = field(default_factory=dict)
-    told: Callable[[str], None] | None = None
     _new: dict[str, Block] = field(default_factory=dict)
     _library: ctypes.CDLL | None = None
 
@@ -62,8 +60,6 @@ class Tuner:
         """The block for a shape: the one known, or the fastest here."""
         key = " ".join(map(str, astuple(shape)))
         if key not in self.known:
-            if self.told is not None:
-                self.told(key)
             self.known[key] = self._new[key] = self._fastest(shape)
         return self.known[key]
 
@@ -118,7 +114,7 @@ class Tuner:
         self._new.clear()
 
 
-def tuner(isa: Isa, told: Callable[[str], None] | None = None) -> Tuner:
+def tuner(isa: Isa) -> Tuner:
     """A tuner with what was measured on this machine before.
 
     Choices are kept by processor, instruction set, compiler and the C source. A file that can't be
@@ -131,7 +127,7 @@ def tuner(isa: Isa, told: Callable[[str], None] | None = None) -> Tuner:
     about = "\0".join((processor(), isa.name, version(), code))
     key = hashlib.sha256(about.encode()).hexdigest()[:16]
     path = cache_folder("tuning") / f"{isa.name}-{key}.json"
-    return Tuner(isa, path, _kept(path, isa), told)
+    return Tuner(isa, path, _kept(path, isa))
 
 
 def _kept(path: Path, isa: Isa) -> dict[str, Block]:

@@ -17,7 +17,6 @@ Networks that the file has already are kept, so that an interrupted run goes on 
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,8 +32,8 @@ from flyweight.measuring import measure
 from flyweight.measuring.environment import machine_name
 from flyweight.native.building import host_isa
 from flyweight.native.tuning import FLOOR_MADDS, floor_call
-from flyweight.records import paired_ratio, read_records, write_records
-from flyweight.records.schema import Record
+from flyweight.records import Record, read_records, write_records
+from flyweight.report.peers import FLOOR, standings
 from flyweight.zoo import table8_entries
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
@@ -139,7 +138,7 @@ def compared(name: str, size: int, seconds: float, brief: bool) -> list[Record]:
             prepared[f"{name}@{size}/{engine} #{instance}"] = replace(
                 runner, facts=facts, network=name
             )
-    prepared[f"{name}@{size}/floor #1"] = floor_runner(example)
+    prepared[f"{name}@{size}/{FLOOR} #1"] = floor_runner(example)
     records = measure(prepared, seconds).records
     print(said(records), flush=True)
     return list(records)
@@ -147,18 +146,10 @@ def compared(name: str, size: int, seconds: float, brief: bool) -> list[Record]:
 
 def said(records: list[Record]) -> str:
     """Every engine's time over the native one's, and the native one's over the floor."""
-    samples: dict[str, list[tuple[float, ...]]] = defaultdict(list)
-    for record in records:
-        samples[record.runner.rpartition("/")[2].split(" #")[0]].append(record.samples_s)
-    mean = {engine: np.mean(found, axis=0) for engine, found in samples.items()}
-    facts = next(record.network for record in records if record.network)
-    native = mean.pop("native")
-    over_floor = np.median(native / mean.pop("floor")) * FLOOR_MADDS / facts.madds
-    ratios = ", ".join(
-        f"{engine} {paired_ratio(times, native).value:.2f}" for engine, times in mean.items()
-    )
-    time = f"{np.median(native) * 1e3:.2f} ms"
-    return f"{facts.name}: {time}, {over_floor:.2f} of the floor; {ratios}"
+    (one,) = standings(records, FLOOR_MADDS)
+    ratios = ", ".join(f"{engine} {ratio.value:.2f}" for engine, ratio in one.over_native.items())
+    time = f"{one.native_s * 1e3:.2f} ms"
+    return f"{one.network}: {time}, {one.over_floor:.2f} of the floor; {ratios}"
 
 
 def main(*arguments: str) -> int:

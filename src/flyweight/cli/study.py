@@ -92,8 +92,7 @@ def study_command(
     if png is not None:
         from flyweight.report.studies import write_study_png
 
-        about = [f"{result.claim}?", f"engine {result.engine}, batch {result.batch}"]
-        write_study_png(_drawn(result), result.source, about, png)
+        write_study_png(result, png)
     if not result.complete:
         note("flyweight: interrupted; what was measured until then is shown")
         return INTERRUPTED
@@ -141,21 +140,9 @@ def _print_series(series: "SeriesResult", batch: int) -> None:
 def _keep(result: "StudyResult", target: str | None) -> None:
     if target is None:
         return
-    from flyweight.records.files import dumps
-
-    records = [json_module.loads(line) for line in dumps(list(result.records)).splitlines()]
-    text = json_module.dumps({**result.to_json(), "records": records}, indent=2) + "\n"
+    text = json_module.dumps(result.to_json(), indent=2) + "\n"
     if target == STDOUT:
         sys.stdout.write(text)
         return
     with replaced(Path(target)) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def _drawn(result: "StudyResult") -> list[tuple[str, str, float, float, float, float]]:
-    return [
-        (series.name, row.label, row.published_relative, row.relative.value, row.relative.low,
-         row.relative.high)
-        for series in result.series
-        for row in series.rows
-    ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from flyweight.records.files import read_records, write_records
 from flyweight.records.schema import SCHEMA_VERSION, Environment, NetworkFacts, Record
-from flyweight.records.statistics import Ratio, paired_ratio
+from flyweight.records.statistics import Ratio, mean_of_instances, paired_ratio
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -10,6 +10,7 @@ __all__ = [
     "NetworkFacts",
     "Ratio",
     "Record",
+    "mean_of_instances",
     "paired_ratio",
     "read_records",
     "write_records",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
@@ -31,6 +32,19 @@ class Ratio:
     def differs(self) -> bool:
         """Whether a difference was measured: the interval doesn't hold 1."""
         return not self.low <= 1.0 <= self.high
+
+
+def mean_of_instances(samples_s: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """The mean, in each round, over several instances of a runner.
+
+    One instance can be a few per cent slower than another by where its weights happen to lie.
+
+    Args:
+        samples_s: seconds per call of each instance, one a round; rounds that one of them lacks are
+            left out.
+    """
+    rounds = min(map(len, samples_s))
+    return np.asarray(np.mean([samples[:rounds] for samples in samples_s], axis=0))
 
 
 def paired_ratio(a_s: Sequence[float], b_s: Sequence[float]) -> Ratio:

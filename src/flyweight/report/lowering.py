@@ -1,6 +1,6 @@
 """What lowering brings: the ratio lowered over plain of every network, from records of both."""
 
-import math
+import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from flyweight.files import replaced
-from flyweight.records import Ratio, Record, paired_ratio
+from flyweight.records import Ratio, Record, mean_of_instances, paired_ratio
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,12 @@ def gains(records: Sequence[Record]) -> list[Gain]:
         means = []
         for lowered in (False, True):
             form = [r.samples_s for r in group if bool(r.environment.lowered) is lowered]
-            rounds = min(map(len, form), default=0)
-            means.append(np.mean([s[:rounds] for s in form], axis=0) if form else None)
+            means.append(mean_of_instances(form) if form else None)
         plain, low = means
         if plain is not None and low is not None:
             facts = group[0].network
             medians = float(np.median(plain)), float(np.median(low))
-            ratio = paired_ratio(low, plain)
+            ratio = paired_ratio(low.tolist(), plain.tolist())
             family = facts.family if facts else None
             found.append(Gain(network, family, engine, dtype, *medians, ratio))
     return found
@@ -65,7 +64,7 @@ def gains(records: Sequence[Record]) -> list[Gain]:
 
 def geometric_mean(gains: Sequence[Gain]) -> float:
     """Of the ratios."""
-    return math.exp(sum(math.log(gain.ratio.value) for gain in gains) / len(gains))
+    return statistics.geometric_mean(gain.ratio.value for gain in gains)
 
 
 def write_gains_png(records: Sequence[Record], path: Path) -> None:

@@ -1,16 +1,15 @@
 """The native engine among its peers: every network's time on each, over the native engine's."""
 
-import math
+import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flyweight.files import replaced
-from flyweight.records import NetworkFacts, Ratio, Record, paired_ratio
+from flyweight.records import NetworkFacts, Ratio, Record, mean_of_instances, paired_ratio
 
 FLOOR = "floor"
 """What the runner is called that does `FLOOR_MADDS` multiply-adds as fast as one core can."""
@@ -63,7 +62,10 @@ def standings(records: Sequence[Record], floor_madds: int) -> list[Standing]:
         networks[network][engine.split(" #")[0]].append(record)
     found = []
     for network, engines in networks.items():
-        means = {engine: _mean(group) for engine, group in engines.items()}
+        means = {
+            engine: mean_of_instances([record.samples_s for record in group])
+            for engine, group in engines.items()
+        }
         native, floor = means.pop("native", None), means.pop(FLOOR, None)
         facts = engines["native"][0].network if native is not None else None
         if native is None or floor is None or facts is None:
@@ -78,14 +80,9 @@ def standings(records: Sequence[Record], floor_madds: int) -> list[Standing]:
     return found
 
 
-def _mean(group: Sequence[Record]) -> NDArray[np.float64]:
-    rounds = min(len(record.samples_s) for record in group)
-    return np.asarray(np.mean([record.samples_s[:rounds] for record in group], axis=0))
-
-
 def geometric_mean_gain(found: Sequence[Standing]) -> float:
     """Of the best peers' times over the native engine's."""
-    return math.exp(sum(math.log(one.gain.value) for one in found) / len(found))
+    return statistics.geometric_mean(one.gain.value for one in found)
 
 
 def write_standings_png(found: Sequence[Standing], subtitle: Sequence[str], path: Path) -> None:

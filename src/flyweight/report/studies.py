@@ -1,15 +1,15 @@
 """A study's speeds, the paper's beside those measured here."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from flyweight.files import replaced
 
-Bar = tuple[str, str, float, float, float, float]
-"""Columns of the table, case, the paper's speed over the first case's, ours, and its interval."""
+if TYPE_CHECKING:
+    from flyweight.studies.results import SeriesResult, StudyResult
 
 
-def write_study_png(bars: Sequence[Bar], title: str, subtitle: Sequence[str], path: Path) -> None:
+def write_study_png(result: "StudyResult", path: Path) -> None:
     """Draw every case's speed over the first case's, as PNG: the paper's, and ours.
 
     Raises:
@@ -19,20 +19,14 @@ def write_study_png(bars: Sequence[Bar], title: str, subtitle: Sequence[str], pa
 
     from flyweight.report.look import GREY, INK, config
 
-    rows = []
-    for columns, case, paper, here, low, high in bars:
-        rows.append({"columns": columns, "case": case, "of": "paper", "speed": paper})
-        rows.append({"columns": columns, "case": case, "of": "here", "speed": here,
-                     "low": low, "high": high})  # fmt: skip
-    cases = list(dict.fromkeys(case for _, case, *_ in bars))
     colour = alt.Color(
         "of:N", title=None, scale=alt.Scale(domain=["paper", "here"], range=[GREY, "#2f6fb0"])
     )
     panels = []
-    for name in dict.fromkeys(columns for columns, *_ in bars):
-        mine = [row for row in rows if row["columns"] == name]
-        base = alt.Chart(alt.InlineData(values=mine))
-        x = alt.X("case:N", sort=cases, title=None, axis=alt.Axis(labelAngle=-30, labelColor=INK))
+    for series in result.series:
+        base = alt.Chart(alt.InlineData(values=_bars(series)))
+        labels = [row.label for row in series.rows]
+        x = alt.X("case:N", sort=labels, title=None, axis=alt.Axis(labelAngle=-30, labelColor=INK))
         offset = alt.XOffset("of:N", sort=["paper", "here"])
         drawn = base.mark_bar().encode(
             x=x, xOffset=offset, color=colour,
@@ -43,13 +37,25 @@ def write_study_png(bars: Sequence[Bar], title: str, subtitle: Sequence[str], pa
             .mark_rule(color=INK, strokeWidth=1.5)
             .encode(x=x, xOffset=offset, y="low:Q", y2="high:Q")
         )
-        panels.append(alt.layer(drawn, spread).properties(title=name, width=230, height=230))
-    heading = alt.TitleParams(
-        title, subtitle=[*subtitle, "lines: 95% intervals"], fontSize=16, offset=16
-    )
+        one = alt.layer(drawn, spread).properties(title=series.name, width=230, height=230)
+        panels.append(one)
+    how = f"engine {result.engine}, batch {result.batch}"
+    subtitle = [f"{result.claim}?", how, "lines: 95% intervals"]
+    heading = alt.TitleParams(result.source, subtitle=subtitle, fontSize=16, offset=16)
     chart = alt.vconcat(
         alt.hconcat(*panels, spacing=24).resolve_scale(y="shared"), title=heading, padding=20,
         config=config(),
     )  # fmt: skip
     with replaced(path) as temporary:
         chart.save(str(temporary), format="png", scale_factor=2)
+
+
+def _bars(series: "SeriesResult") -> list[dict[str, Any]]:
+    """Two bars a case: the paper's speed over the first case's, and ours with its interval."""
+    bars: list[dict[str, Any]] = []
+    for row in series.rows:
+        here = row.relative
+        bars.append({"case": row.label, "of": "paper", "speed": row.published_relative})
+        bars.append({"case": row.label, "of": "here", "speed": here.value, "low": here.low,
+                     "high": here.high})  # fmt: skip
+    return bars

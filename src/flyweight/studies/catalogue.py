@@ -18,6 +18,7 @@ def study_named(name: str, joined: str = "add", middle: int = 4) -> Study:
     Raises:
         UsageError: there is none of this name.
     """
-    if name not in STUDIES:
-        raise unknown("study", name, list(STUDIES), "'flyweight study list' shows all")
-    return {study.name: study for study in guidelines(joined, middle)}[name]
+    for study in guidelines(joined, middle):
+        if study.name == name:
+            return study
+    raise unknown("study", name, list(STUDIES), "'flyweight study list' shows all")

@@ -1,6 +1,6 @@
 """What a study found: the paper's figures and ours side by side."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from flyweight.records import Ratio, Record
@@ -72,7 +72,6 @@ class StudyResult:
     complete: bool
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON types, without the records' samples."""
-        found = asdict(self)
-        del found["records"]
-        return found
+        """As JSON types, with the records."""
+        records = [record.to_json() for record in self.records]
+        return {**asdict(replace(self, records=())), "records": records}

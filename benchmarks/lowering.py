@@ -12,22 +12,21 @@ Networks that the file has already are kept, so that an interrupted run goes on 
 
 import sys
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import torch
+from resuming import resume
 
 from flyweight.api import network_facts, to_time
 from flyweight.engines import Options, Runner, onnx_runtime, open_vino
 from flyweight.graph import frozen_copy, to_onnx
 from flyweight.lowering import lower
 from flyweight.measuring import measure
-from flyweight.measuring.environment import machine_name
-from flyweight.records import NetworkFacts, paired_ratio, read_records, write_records
+from flyweight.records import NetworkFacts, paired_ratio
 from flyweight.records.schema import Record
 from flyweight.zoo import table8_entries
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 ENGINES = {"onnxruntime": onnx_runtime, "openvino": open_vino}
 INSTANCES = 4
 ALSO = [("shufflenet_v2_x1_0_halved", 224)]
@@ -101,15 +100,13 @@ def said(records: list[Record]) -> str:
 
 
 def main(seconds: str = "10", *names: str) -> int:
-    path = RESULTS / machine_name() / "lowering.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    records = read_records(path) if path.exists() else []
     entries = [*table8_entries([40, 140, 300, 500]), *ALSO]
-    for name, size in [(n, s) for n, s in entries if not names or n in names]:
-        if any(record.runner.startswith(f"{name}@{size}/") for record in records):
-            continue
-        records += compared(name, size, float(seconds))
-        write_records(path, records)
+    todo = {
+        f"{name}@{size}/": partial(compared, name, size, float(seconds))
+        for name, size in entries
+        if not names or name in names
+    }
+    resume("lowering.jsonl", todo)
     return 0
 
 

@@ -8,11 +8,12 @@ On an idle machine:
 
 import sys
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import torch
-from lowering import ENGINES, RESULTS
+from lowering import ENGINES
+from resuming import resume
 
 from flyweight.api import network_facts, to_time
 from flyweight.engines import Options, Runner
@@ -20,8 +21,7 @@ from flyweight.graph import frozen_copy, to_onnx
 from flyweight.lowering import lower
 from flyweight.lowering.rules import RULES, Rules
 from flyweight.measuring import measure
-from flyweight.measuring.environment import machine_name
-from flyweight.records import paired_ratio, read_records, write_records
+from flyweight.records import paired_ratio
 from flyweight.records.schema import Record
 
 VARIANTS = {
@@ -76,14 +76,12 @@ def compared(name: str, engine: str, seconds: float) -> list[Record]:
 
 
 def main(seconds: str = "8") -> int:
-    path: Path = RESULTS / machine_name() / "lowering_rules.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    records = read_records(path) if path.exists() else []
-    for name in CASES:
-        for engine in ENGINES:
-            if not any(record.runner.startswith(f"{name}/{engine} ") for record in records):
-                records += compared(name, engine, float(seconds))
-                write_records(path, records)
+    todo = {
+        f"{name}/{engine} ": partial(compared, name, engine, float(seconds))
+        for name in CASES
+        for engine in ENGINES
+    }
+    resume("lowering_rules.jsonl", todo)
     return 0
 
 

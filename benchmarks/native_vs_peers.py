@@ -19,24 +19,23 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import torch
+from resuming import resume
 
 from flyweight.api import network_facts, to_time
 from flyweight.engines import Array, Options, Runner, engine_named
 from flyweight.graph import frozen_copy, to_onnx
 from flyweight.lowering import lower
 from flyweight.measuring import measure
-from flyweight.measuring.environment import machine_name
 from flyweight.native.building import host_isa
 from flyweight.native.tuning import FLOOR_MADDS, floor_call
-from flyweight.records import Record, read_records, write_records
+from flyweight.records import Record
 from flyweight.report.peers import FLOOR, standings
 from flyweight.zoo import table8_entries
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 INSTANCES = 2
 YARDSTICKS = [
     (name, 224)
@@ -155,15 +154,13 @@ def said(records: list[Record]) -> str:
 def main(*arguments: str) -> int:
     brief = "--brief" in arguments
     seconds, *names = [a for a in arguments if a != "--brief"] or ["15"]
-    path = RESULTS / machine_name() / "native.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    records = read_records(path) if path.exists() else []
     entries = [*table8_entries([40, 140, 300, 500]), *YARDSTICKS]
-    for name, size in [(n, s) for n, s in entries if not names or n in names]:
-        if any(record.runner.startswith(f"{name}@{size}/") for record in records):
-            continue
-        records += compared(name, size, float(seconds), brief)
-        write_records(path, records)
+    todo = {
+        f"{name}@{size}/": partial(compared, name, size, float(seconds), brief)
+        for name, size in entries
+        if not names or name in names
+    }
+    resume("native.jsonl", todo)
     return 0
 
 

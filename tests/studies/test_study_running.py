@@ -1,12 +1,27 @@
 """A study that is run: rows, records, what is asked for wrongly, an interruption."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 from flyweight.cli.app import run
-from flyweight.studies import STUDIES, run_study
+from flyweight.engines import Options, Runner
+from flyweight.engines.protocol import Array
+from flyweight.errors import FlyweightError
+from flyweight.measuring import Progress
+from flyweight.records import Ratio, Record
+from flyweight.studies import (
+    STUDIES,
+    StudyResult,
+    Telling,
+    run_study,
+    settings_of,
+    study_result,
+)
 from flyweight.studies import running as running_module
 from flyweight.studies.study import Series
 
@@ -21,35 +36,109 @@ def test_a_study() -> None:
     result = run_study(STUDIES["g4"], "eager", budget_s=1.0, series=smallest("g4"))
     assert result.complete
     (series,) = result.series
-    assert [row.label for row in series.rows] == [
-        "ReLU and shortcut", "ReLU", "shortcut", "neither"
-    ]  # fmt: skip
-    first = series.rows[0]
-    assert (first.relative.value, first.published_relative, first.deviation) == (1, 1, 0)
-    assert series.rows[3].published_relative == pytest.approx(66.3 / 56.7)
+    table = series.table
+    assert table.column("") == ("ReLU and shortcut", "ReLU", "shortcut", "neither")
+    assert [column.kind for column in table.columns] == (
+        ["label"] + 2 * ["published"] + 4 * ["computed"] + 2 * ["measured"]
+    )
+    published, here = (
+        [row[i] for row in table.rows]
+        for i, column in enumerate(table.columns)
+        if column.name == "to first"
+    )
+    assert published[3] == pytest.approx(66.3 / 56.7)
+    assert isinstance(here[0], Ratio)
+    assert here[0].value == 1
+    assert table.column("over first") == (0, 0, 0, 0)
     assert len(result.records) == 4
     assert {record.environment.engine for record in result.records} == {"eager"}
-    assert series.verdict.worst != "neither"  # the reference isn't judged
-    medians = {record.runner: record.median_s for record in result.records}
-    assert [row.seconds for row in series.rows] == list(medians.values())
+    assert series.verdict is not None
+    assert "neither" not in series.verdict.reason  # the reference isn't judged
+    assert list(table.column("here")) == [1 / record.median_s for record in result.records]
+    assert result.records[0].network is not None
+    assert result.records[0].network.madds / 1e6 == table.column("M madds")[0]
 
 
-def test_interrupted_between_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_between_rounds() -> None:
     """What was measured until then is judged; the next series isn't begun."""
     prepared: list[str] = []
+    kept: list[int] = []
 
-    def stop(step: running_module.Progress) -> None:
+    def stop(step: Progress) -> None:
         if step.rounds == 3:
             raise KeyboardInterrupt
 
     series = [one for one in STUDIES["g2"].series if one.name in ("CPU x1", "CPU x2")]
-    result = run_study(
-        STUDIES["g2"], "eager", budget_s=20, series=series, told=prepared.append, progress=stop
-    )
+    telling = Telling(prepared.append, stop, keep=lambda records: kept.append(len(records)))
+    result = run_study(STUDIES["g2"], "eager", budget_s=20, series=series, telling=telling)
     assert not result.complete
     assert [one.name for one in result.series] == ["CPU x1"]
-    assert len(prepared) == 4
+    assert (len(prepared), kept) == (4, [4])
     assert {record.n for record in result.records} == {3}
+
+
+def test_going_on() -> None:
+    """Series that the records hold whole aren't timed again; one that was cut short is."""
+    prepared: list[str] = []
+    series = [one for one in STUDIES["g1"].series if one.name in ("ARM x1", "ARM x2")]
+
+    def again(known: Sequence[Record], batch: int = 1) -> StudyResult:
+        prepared.clear()
+        return run_study(
+            STUDIES["g1"], "eager", batch=batch, budget_s=0.5, series=series, known=known,
+            telling=Telling(prepared.append),
+        )  # fmt: skip
+
+    whole = again([])
+    assert len(prepared) == 8
+    assert again(whole.records) == whole
+    assert not prepared
+    cut = [replace(record, complete="x2" not in record.runner) for record in whole.records]
+    repaired = again(cut)
+    assert len(prepared) == 4
+    assert repaired.records[:4] == whole.records[:4]
+    assert repaired.complete
+    again(whole.records, batch=2)
+    assert len(prepared) == 8
+
+
+def test_from_records_alone() -> None:
+    """In each setting its own times; parts that weren't timed are left out."""
+    study = STUDIES["g4"]
+    first = run_study(study, "eager", budget_s=0.5, series=smallest("g4"))
+    both = [
+        *first.records,
+        *(replace(r, run="other", environment=replace(r.environment, batch=8))
+          for r in first.records),
+    ]  # fmt: skip
+    settings = settings_of(study, both)
+    assert [setting.batch for setting in settings] == [1, 8]
+    assert study_result(study, both, settings[0]).series == first.series
+    speeds = study_result(study, both, settings[1]).series[0].table.column("here")
+    assert speeds == tuple(8 * one for one in first.series[0].table.column("here"))  # type: ignore[operator]
+    computed = study_result(study)
+    assert len(computed.series) == len(study.series)
+    assert computed.setting is None
+    assert all(one.verdict is None for one in computed.series)
+
+
+def test_a_case_that_cannot_run_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = running_module.engine_named("eager").load()
+
+    def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
+        if example.shape[1] == 22:
+            raise FlyweightError("22 channels are too many")
+        return whole(model, example, options)
+
+    monkeypatch.setattr(running_module.engine_named("eager").__class__, "load", lambda _: prepare)
+    failed: list[str] = []
+    telling = Telling(failed=lambda case, error: failed.append(f"{case}: {error}"))
+    result = run_study(STUDIES["g4"], "eager", budget_s=0.5, series=smallest("g4"), telling=telling)
+    assert not failed
+    result = run_study(STUDIES["g1"], "eager", budget_s=0.5, series=smallest("g1"), telling=telling)
+    assert failed == ["g1 / ARM x1 / 1:2: 22 channels are too many"]
+    table = result.series[0].table
+    assert [value is None for value in table.column("here")] == [False, True, False, False]
 
 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,9 +163,26 @@ def test_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*SMALL, "--json", "-"]) == 0
     found = json.loads(capsys.readouterr().out)
     (series,) = found["series"]
-    assert [row["label"] for row in series["rows"]] == ["1:1", "1:2", "1:6", "1:12"]
+    assert [row[0] for row in series["table"]["rows"]] == ["1:1", "1:2", "1:6", "1:12"]
     assert len(found["records"]) == 4
     assert all(record["samples_s"] for record in found["records"])
+
+
+def test_records_are_kept_and_not_timed_again(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "g1.jsonl"
+    assert run([*SMALL, "--records", str(file)]) == 0
+    first = capsys.readouterr().out
+    before = file.read_bytes()
+    assert len(before.splitlines()) == 4
+    assert run([*SMALL, "--records", str(file)]) == 0
+    assert capsys.readouterr().out == first
+    assert file.read_bytes() == before
+    file.write_bytes(before[:-40])
+    assert run([*SMALL, "--records", str(file)]) == 1
+    assert "line 4: not JSON" in capsys.readouterr().err
+    assert file.read_bytes() == before[:-40]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from flyweight.records import Ratio, paired_ratio
-from flyweight.studies.verdicts import MARGIN, verdict
+from flyweight.studies.verdicts import MARGIN, slower_than
 
 
 def ratio(slowdown: float, noise: float, rounds: int = 60, seed: int = 0) -> Ratio:
@@ -16,27 +16,29 @@ def ratio(slowdown: float, noise: float, rounds: int = 60, seed: int = 0) -> Rat
 
 
 def test_a_clear_effect() -> None:
-    found = verdict([("1:2", ratio(1.05, 0.02)), ("1:12", ratio(1.4, 0.02))])
+    found = slower_than([("1:2", ratio(1.05, 0.02)), ("1:12", ratio(1.4, 0.02))])
     assert found.answer == "holds"
-    assert found.worst == "1:12"
-    assert 1.35 < found.ratio.low < found.ratio.value < found.ratio.high < 1.45
+    assert 1.35 < found.low < found.value < found.high < 1.45
     assert found.sentence.startswith("holds: the slowest case, 1:12, takes 1.4")
 
 
 def test_no_effect() -> None:
-    assert verdict([("a", ratio(0.8, 0.01)), ("b", ratio(1.0, 0.005))]).answer == "does not hold"
+    assert (
+        slower_than([("a", ratio(0.8, 0.01)), ("b", ratio(1.0, 0.005))]).answer == "does not hold"
+    )
 
 
 def test_an_effect_within_the_margin_is_none() -> None:
-    found = verdict([("a", ratio(1 + MARGIN / 2, 0.001))])
-    assert found.ratio.differs
+    found = slower_than([("a", ratio(1 + MARGIN / 2, 0.001))])
+    assert found.low > 1
     assert found.answer == "does not hold"
 
 
 def test_too_noisy_to_decide() -> None:
-    assert verdict([("a", ratio(1.05, 0.5, rounds=12))]).answer == "not decided"
+    assert slower_than([("a", ratio(1.05, 0.5, rounds=12))]).answer == "not decided"
 
 
 def test_one_case_is_enough() -> None:
-    found = verdict([("a", ratio(0.9, 0.01)), ("b", ratio(1.2, 0.01))])
-    assert (found.answer, found.worst) == ("holds", "b")
+    found = slower_than([("a", ratio(0.9, 0.01)), ("b", ratio(1.2, 0.01))])
+    assert found.answer == "holds"
+    assert "b, takes 1.2" in found.reason

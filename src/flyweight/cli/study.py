@@ -11,12 +11,13 @@ import typer
 from flyweight.cli.arguments import positive, seconds
 from flyweight.cli.keeping import INTERRUPTED, STDOUT
 from flyweight.cli.options import Batch, NoTune, Threads
-from flyweight.cli.output import Bar, millions, note, table
+from flyweight.cli.output import Bar, note, table
 from flyweight.errors import UsageError
 from flyweight.files import check_writable, replaced
+from flyweight.records import read_records, write_records
 
 if TYPE_CHECKING:
-    from flyweight.studies import Series, SeriesResult, Study, StudyResult
+    from flyweight.studies import Series, Study, StudyResult, Table
 
 
 class Joined(StrEnum):
@@ -47,7 +48,13 @@ def study_command(
     no_tune: NoTune = False,
     threads: Threads = 1,
     batch: Batch = 1,
-    budget: Annotated[str, typer.Option(help="Time for each column: 10s, 1m.")] = "10s",
+    budget: Annotated[
+        str, typer.Option(help="Time for each column of four networks: 10s, 1m.")
+    ] = "10s",
+    records: Annotated[
+        Path | None,
+        typer.Option(help="Keep samples in this file (JSON Lines), and time only what it lacks."),
+    ] = None,
     json: Annotated[
         str | None, typer.Option("--json", help="Write results and samples; '-' is stdout.")
     ] = None,
@@ -61,7 +68,7 @@ def study_command(
 
     Example: flyweight study list
     """
-    from flyweight.studies import STUDIES, run_study, study_named
+    from flyweight.studies import STUDIES, Telling, run_study, study_named
 
     if name == "list":
         table(
@@ -74,17 +81,24 @@ def study_command(
     wanted = _columns(study, columns, quick)
     positive("the batch", batch)
     budget_s = seconds(budget)
-    for path in (png, None if json in (None, STDOUT) else Path(json or "")):
+    for path in (png, records, None if json in (None, STDOUT) else Path(json or "")):
         if path is not None:
             check_writable(path)
 
     from flyweight.cli.preparing import usual_engine
     from flyweight.engines import Options
 
+    known = read_records(records) if records is not None and records.exists() else []
     with Bar() as bar:
+        telling = Telling(
+            preparing=lambda text: bar.show(f"preparing {text}", 0.0),
+            progress=bar.step,
+            failed=lambda case, error: note(f"flyweight: left out: {case}: {error}"),
+            keep=lambda all_: None if records is None else write_records(records, all_),
+        )
         result = run_study(
             study, engine or usual_engine(False), Options(threads, tune=not no_tune), batch,
-            budget_s, wanted, lambda text: bar.show(f"preparing {text}", 0.0), bar.step,
+            budget_s, wanted, known, telling,
         )  # fmt: skip
     if json != STDOUT:
         _print(result)
@@ -111,30 +125,25 @@ def _columns(study: "Study", begin: str | None, quick: bool) -> list["Series"]:
 
 def _print(result: "StudyResult") -> None:
     print(f"{result.source}: {result.claim}?")
-    print(f"engine {result.engine}, batch {result.batch}, threads {result.threads}")
+    if result.setting is not None:
+        print(result.setting.text)
     if result.reading:
         print(f"our reading: {result.reading}")
     for series in result.series:
         print()
-        _print_series(series, result.batch)
+        _print_table(series.table)
+        if series.verdict is not None:
+            print(series.verdict.sentence)
+    for computed in result.computed:
+        print()
+        _print_table(computed)
 
 
-def _print_series(series: "SeriesResult", batch: int) -> None:
-    rows = []
-    for row in series.rows:
-        interval = f"{row.relative.low:.2f}-{row.relative.high:.2f}"
-        rows.append([
-            row.label, millions(row.cost.madds), f"{row.deviation:+.1%}",
-            millions(row.cost.memory_access), f"{row.cost.over_bound:.2f}", f"{row.published:g}",
-            f"{row.published_relative:.2f}", f"{batch / row.seconds:,.1f}",
-            f"{row.relative.value:.2f} ({interval})", row.note,
-        ])  # fmt: skip
-    table(
-        [series.name, "M madds", "to first", "M accessed", "/ bound", f"paper ({series.unit})",
-         "to first", "here (images/s)", "to first", "note:"],
-        rows,
-    )  # fmt: skip
-    print(series.verdict.sentence)
+def _print_table(shown: "Table") -> None:
+    headings = [shown.name] + [
+        column.heading + ":" * (column.kind == "note") for column in shown.columns[1:]
+    ]
+    table(headings, shown.texts())
 
 
 def _keep(result: "StudyResult", target: str | None) -> None:

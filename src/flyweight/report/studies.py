@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flyweight.files import replaced
+from flyweight.records import Ratio
 
 if TYPE_CHECKING:
-    from flyweight.studies.results import SeriesResult, StudyResult
+    from flyweight.studies import StudyResult, Table
 
 
 def write_study_png(result: "StudyResult", path: Path) -> None:
@@ -24,8 +25,8 @@ def write_study_png(result: "StudyResult", path: Path) -> None:
     )
     panels = []
     for series in result.series:
-        base = alt.Chart(alt.InlineData(values=_bars(series)))
-        labels = [row.label for row in series.rows]
+        base = alt.Chart(alt.InlineData(values=_bars(series.table)))
+        labels = [str(row[0]) for row in series.table.rows]
         x = alt.X("case:N", sort=labels, title=None, axis=alt.Axis(labelAngle=-30, labelColor=INK))
         offset = alt.XOffset("of:N", sort=["paper", "here"])
         drawn = base.mark_bar().encode(
@@ -39,7 +40,7 @@ def write_study_png(result: "StudyResult", path: Path) -> None:
         )
         one = alt.layer(drawn, spread).properties(title=series.name, width=230, height=230)
         panels.append(one)
-    how = f"engine {result.engine}, batch {result.batch}"
+    how = "not timed" if result.setting is None else result.setting.text
     subtitle = [f"{result.claim}?", how, "lines: 95% intervals"]
     heading = alt.TitleParams(result.source, subtitle=subtitle, fontSize=16, offset=16)
     chart = alt.vconcat(
@@ -50,12 +51,17 @@ def write_study_png(result: "StudyResult", path: Path) -> None:
         chart.save(str(temporary), format="png", scale_factor=2)
 
 
-def _bars(series: "SeriesResult") -> list[dict[str, Any]]:
+def _bars(table: "Table") -> list[dict[str, Any]]:
     """Two bars a case: the paper's speed over the first case's, and ours with its interval."""
     bars: list[dict[str, Any]] = []
-    for row in series.rows:
-        here = row.relative
-        bars.append({"case": row.label, "of": "paper", "speed": row.published_relative})
-        bars.append({"case": row.label, "of": "here", "speed": here.value, "low": here.low,
-                     "high": here.high})  # fmt: skip
+    for row in table.rows:
+        for column, value in zip(table.columns, row, strict=True):
+            if column.name != "to first" or value is None:
+                continue
+            bar = {"case": row[0], "of": "paper", "speed": value}
+            if column.kind == "published":
+                bars.append(bar)
+            elif isinstance(value, Ratio):
+                bars.append({**bar, "of": "here", "speed": value.value, "low": value.low,
+                             "high": value.high})  # fmt: skip
     return bars

@@ -2,23 +2,35 @@
 
 from flyweight.studies.catalogue import STUDIES, study_named
 from flyweight.studies.costs import CaseCost, case_cost
-from flyweight.studies.results import Row, SeriesResult, StudyResult
-from flyweight.studies.running import run_study
-from flyweight.studies.study import Case, Series, Study
-from flyweight.studies.verdicts import Verdict, verdict
+from flyweight.studies.results import (
+    SeriesResult,
+    Setting,
+    StudyResult,
+    settings_of,
+    study_result,
+)
+from flyweight.studies.running import Telling, run_study
+from flyweight.studies.study import Case, Published, Series, Study
+from flyweight.studies.tables import Column, Table
+from flyweight.studies.verdicts import Verdict
 
 __all__ = [
     "STUDIES",
     "Case",
     "CaseCost",
-    "Row",
+    "Column",
+    "Published",
     "Series",
     "SeriesResult",
+    "Setting",
     "Study",
     "StudyResult",
+    "Table",
+    "Telling",
     "Verdict",
     "case_cost",
     "run_study",
+    "settings_of",
     "study_named",
-    "verdict",
+    "study_result",
 ]

@@ -1,5 +1,6 @@
 """What a case costs by the paper's formulas: FLOPs, memory access and its lower bound."""
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -17,16 +18,19 @@ class CaseCost:
     Attributes:
         madds: multiply-adds.
         params: weights.
-        memory_access: elements that its convolutions read and write: feature maps and weights
-            (ShuffleNet V2, the equations before Eq. 1 and in Eq. 2).
+        memory_access: elements that its convolutions and linear layers read and write: feature maps
+            and weights (ShuffleNet V2, the equations before Eq. 1 and in Eq. 2).
         bound: the least that each could have at its FLOPs B: 2 sqrt(hwB) + B / hw for a 1x1
-            convolution (Eq. 1); with k x k taps, by the same argument, 2 sqrt(hwB) / k + B / hw.
+            convolution (Eq. 1); with k x k taps, by the same argument, 2 sqrt(hwB) / k + B / hw. A
+            linear layer is a 1x1 convolution at one position.
+        whole_access: elements that all its operations read and write, as `flyweight cost` counts.
     """
 
     madds: int
     params: int
     memory_access: int
     bound: float
+    whole_access: int
 
     @property
     def over_bound(self) -> float:
@@ -34,24 +38,27 @@ class CaseCost:
         return self.memory_access / self.bound
 
 
-def case_cost(case: Case, size: int) -> CaseCost:
-    """Count a case on images of a size.
+@functools.cache
+def case_cost(case: Case) -> CaseCost:
+    """Count a case.
 
     Args:
         case: whose network is counted, without weights.
-        size: height and width of the image.
+
+    Raises:
+        ValueError: a case whose network isn't known.
     """
+    if case.build is None:
+        raise ValueError(f"{case.label}: no network")
     with torch.device("meta"):
         network = case.build()
-        counted = count_model(network, (1, case.channels, size, size))
-    convolutions = [one for one in counted.operations if one.madds]
+        counted = count_model(network, (1, *case.shape))
+    costly = [one for one in counted.operations if one.madds]
     bound = 0.0
-    for one in convolutions:
+    for one in costly:
         positions = math.prod(one.output[2:])
         layer = network.get_submodule(one.module)
-        assert isinstance(layer, nn.Conv2d)
-        taps = math.prod(layer.kernel_size)
+        taps = math.prod(layer.kernel_size) if isinstance(layer, nn.Conv2d) else 1
         bound += 2 * math.sqrt(positions * one.madds / taps) + one.madds / positions
-    return CaseCost(
-        counted.madds, counted.params, sum(one.memory_access for one in convolutions), bound
-    )
+    accessed = sum(one.memory_access for one in costly)
+    return CaseCost(counted.madds, counted.params, accessed, bound, counted.memory_access)

@@ -8,13 +8,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flyweight.studies.study import Case, Series, Study
+from flyweight.studies.study import Case, Published, Series, Study
+from flyweight.studies.verdicts import reference_is_fastest
 
 BLOCKS = 10
+SIZE = 56
+"""Height and width of the input."""
 SCALES = (1, 2, 4)
 """By which the tables multiply all channels: x1, x2, x4."""
 
-_PAPER = "ShuffleNet V2, Table"
+
+def _case(
+    label: str, build: Callable[[], nn.Module], channels: int, speed: float, note: str = ""
+) -> Case:
+    return Case(label, build, (channels, SIZE, SIZE), (speed,), note)
+
+
+def _series(name: str, unit: str, cases: Sequence[Case], reference: int = 0) -> Series:
+    return Series(name, (Published("speed", unit, speed=True),), tuple(cases), reference)
+
+
+def _study(
+    name: str, title: str, table: int, claim: str, series: Sequence[Series], reading: str = ""
+) -> Study:
+    return Study(
+        name, title, f"ShuffleNet V2, Table {table}", claim, tuple(series),
+        judge=reference_is_fastest, cost="bound", reading=reading,
+    )  # fmt: skip
 
 
 def _stacked(block: Callable[[], nn.Module]) -> nn.Module:
@@ -45,16 +65,16 @@ def _g1() -> Study:
     series = []
     for platform, (unit, pairs, published) in _G1.items():
         for scale, speeds in zip(SCALES, published, strict=True):
-            cases = tuple(
-                Case(ratio, partial(unequal, c1 * scale, c2 * scale), c1 * scale, speed)
+            cases = [
+                _case(ratio, partial(unequal, c1 * scale, c2 * scale), c1 * scale, speed)
                 for ratio, (c1, c2), speed in zip(
                     ("1:1", "1:2", "1:6", "1:12"), pairs, speeds, strict=True
                 )
-            )
-            series.append(Series(f"{platform} x{scale}", unit, cases))
-    return Study(
-        "g1", "input to output channels of 1x1 convolutions", f"{_PAPER} 1",
-        "at equal FLOPs, equal channel widths are the fastest", tuple(series),
+            ]
+            series.append(_series(f"{platform} x{scale}", unit, cases))
+    return _study(
+        "g1", "input to output channels of 1x1 convolutions", 1,
+        "at equal FLOPs, equal channel widths are the fastest", series,
     )  # fmt: skip
 
 
@@ -79,20 +99,20 @@ def _g2_case(groups: int, channels: int, speed: float) -> Case:
     if channels % groups:  # 180 channels in 8 groups
         channels += groups - channels % groups
         note = f"{channels} channels: 8 groups don't divide 180 (corrected by the author)"
-    return Case(f"g={groups}", partial(grouped, channels, groups), channels, speed, note)
+    return _case(f"g={groups}", partial(grouped, channels, groups), channels, speed, note)
 
 
 def _g2() -> Study:
-    series = tuple(
-        Series(
+    series = [
+        _series(
             f"{platform} x{scale}", unit,
-            tuple(_g2_case(g, c * scale, v) for (g, c), v in zip(rows, speeds, strict=True)),
+            [_g2_case(g, c * scale, v) for (g, c), v in zip(rows, speeds, strict=True)],
         )
         for platform, (unit, rows, published) in _G2.items()
         for scale, speeds in zip(SCALES, published, strict=True)
-    )  # fmt: skip
-    return Study(
-        "g2", "groups of 1x1 convolutions", f"{_PAPER} 2",
+    ]  # fmt: skip
+    return _study(
+        "g2", "groups of 1x1 convolutions", 2,
         "at equal FLOPs, a network with more groups, and so with more channels, is slower", series,
     )  # fmt: skip
 
@@ -170,17 +190,17 @@ def _g3(joined: str) -> Study:
                 kind = "" if fragments == 1 else "-parallel" if parallel else "-series"
                 whole = parallel and joined == "concat"
                 cases.append(
-                    Case(
+                    _case(
                         f"{fragments}-fragment{kind}",
                         partial(fragmented, channels, fragments, parallel, joined),
                         channels if whole else fragment_width(channels, fragments),
                         speed,
                     )
                 )
-            series.append(Series(f"{platform} c={channels}", unit, tuple(cases)))
-    return Study(
-        "g3", "fragments of a block", f"{_PAPER} 3",
-        "at equal FLOPs, one large operation is faster than several small ones", tuple(series),
+            series.append(_series(f"{platform} c={channels}", unit, cases))
+    return _study(
+        "g3", "fragments of a block", 3,
+        "at equal FLOPs, one large operation is faster than several small ones", series,
         reading=f"parallel fragments are joined by {joined}; the figure that shows it is missing",
     )  # fmt: skip
 
@@ -225,20 +245,20 @@ def _g4(middle: int) -> Study:
         kept = [name for name, there in (("ReLU", relu), ("shortcut", shortcut)) if there]
         return " and ".join(kept) or "neither"
 
-    series = tuple(
-        Series(
+    series = [
+        _series(
             f"{platform} c={channels}", unit,
-            tuple(
-                Case(label(*kept), partial(bottlenecks, channels, *kept, middle), channels, speed)
+            [
+                _case(label(*kept), partial(bottlenecks, channels, *kept, middle), channels, speed)
                 for kept, speed in zip(_KEPT, speeds, strict=True)
-            ),
+            ],
             reference=3,
         )
         for platform, (unit, published) in _G4.items()
         for channels, speeds in zip((32, 64, 128), published, strict=True)
-    )  # fmt: skip
-    return Study(
-        "g4", "ReLU and shortcut of the bottleneck unit", f"{_PAPER} 4",
+    ]  # fmt: skip
+    return _study(
+        "g4", "ReLU and shortcut of the bottleneck unit", 4,
         "without ReLU and shortcut, which have hardly any FLOPs, the unit is faster", series,
         reading=f"the unit's middle has 1/{middle} of its channels; the paper doesn't say",
     )  # fmt: skip

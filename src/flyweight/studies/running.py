@@ -1,18 +1,44 @@
 """Running a study: every case prepared, all of a series timed in the same rounds, and judged."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from flyweight.counting import count_model
 from flyweight.engines import Options, Runner, engine_named
-from flyweight.measuring import MeasurementInterrupted, Measurements, Progress, measure
-from flyweight.studies.costs import case_cost
-from flyweight.studies.results import Row, SeriesResult, StudyResult
+from flyweight.errors import FlyweightError
+from flyweight.measuring import MeasurementInterrupted, Progress, measure
+from flyweight.records import NetworkFacts, Record
+from flyweight.studies.results import (
+    Setting,
+    StudyResult,
+    case_key,
+    series_records,
+    study_result,
+)
 from flyweight.studies.study import Case, Series, Study
-from flyweight.studies.verdicts import verdict
 
-Told = Callable[[str], None]
+USUAL_CASES = 4
+"""The budget is for a series of so many cases; longer ones take more in proportion."""
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What is told while a study runs; each may do nothing.
+
+    Attributes:
+        preparing: called with what is being prepared.
+        progress: called between rounds.
+        failed: called with a case that an engine can't run, and why; the others are timed.
+        keep: called with all records, old and new, after each series.
+    """
+
+    preparing: Callable[[str], None] = lambda text: None
+    progress: Callable[[Progress], None] = lambda step: None
+    failed: Callable[[str, FlyweightError], None] = lambda case, error: None
+    keep: Callable[[Sequence[Record]], None] = lambda records: None
 
 
 def run_study(
@@ -22,8 +48,8 @@ def run_study(
     batch: int = 1,
     budget_s: float = 10.0,
     series: Sequence[Series] | None = None,
-    told: Told | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    known: Sequence[Record] = (),
+    telling: Telling | None = None,
 ) -> StudyResult:
     """Run a study here.
 
@@ -31,78 +57,77 @@ def run_study(
         study: e.g. `STUDIES["g1"]`.
         engine: what runs the networks, as for `flyweight.compile`.
         options: threads and so on.
-        batch: images at a time.
-        budget_s: seconds for each series.
+        batch: images at a time, but where the paper's table fixes it.
+        budget_s: seconds for each series of four cases; longer ones take more in proportion.
         series: those of the study that are to be timed; all if None.
-        told: called with what is being prepared.
-        progress: called between rounds.
+        known: records from before: series that they hold, in this setting and complete, aren't
+            timed again.
+        telling: what is told on the way.
 
     Raises:
         UsageError: an engine that doesn't exist, or options that it hasn't.
-        FlyweightError: an engine that isn't installed, or can't run a case.
+        FlyweightError: an engine that isn't installed, or runs none of the cases of a series.
     """
-    options = options or Options(1)
+    options, telling = options or Options(1), telling or Telling()
     engine_named(engine).check(options, False)
-    results: list[SeriesResult] = []
-    found: list[Measurements] = []
-    complete = True
-    for one in study.series if series is None else series:
-        runners = {}
-        for case in one.cases:
-            key = case_key(study, one, case)
-            if told is not None:
-                told(key)
-            runners[key] = _runner(case, study.size, batch, engine, options)
-        try:
-            measured = measure(runners, budget_s, progress)
-        except MeasurementInterrupted as interrupted:
-            measured, complete = interrupted.measurements, False
-        found.append(measured)
-        results.append(_result(study, one, measured))
+    setting = Setting(engine, batch, options.threads, options.precision)
+    records = list(known)
+    asked = study.series if series is None else tuple(series)
+    for one in asked:
+        done = series_records(study, one, setting, records)
+        if not one.timed or (done and all(record.complete for record in done.values())):
+            continue
+        found, complete = _timed(study, one, setting, options, budget_s, telling)
+        records += found
+        telling.keep(records)
         if not complete:
             break
-    records = tuple(record for measured in found for record in measured.records)
-    return StudyResult(
-        study.name, study.claim, study.source, study.reading, engine, batch, options.threads,
-        tuple(results), records, complete,
-    )  # fmt: skip
+    return study_result(replace(study, series=asked), records, setting)
 
 
-def case_key(study: Study, series: Series, case: Case) -> str:
-    """What a case's runner is called."""
-    return f"{study.name} {series.name} {case.label}"
+def _timed(
+    study: Study,
+    series: Series,
+    setting: Setting,
+    options: Options,
+    budget_s: float,
+    telling: Telling,
+) -> tuple[list[Record], bool]:
+    """The records of a series, and whether its time was spent.
+
+    Raises:
+        FlyweightError: none of the cases could be run.
+    """
+    batch = series.batch or setting.batch
+    runners: dict[str, Runner] = {}
+    failure: FlyweightError | None = None
+    for case in series.cases:
+        if case.build is None:
+            continue
+        key = case_key(study, series, case)
+        telling.preparing(key)
+        try:
+            runners[key] = _runner(case, batch, setting.engine, options)
+        except FlyweightError as error:
+            failure = error
+            telling.failed(key, error)
+    if not runners:
+        raise failure or FlyweightError(f"{study.name} {series.name}: no network to run")
+    share = max(1.0, len(runners) / USUAL_CASES)
+    try:
+        return measure(runners, budget_s * share, telling.progress).records, True
+    except MeasurementInterrupted as interrupted:
+        return interrupted.measurements.records, False
 
 
-def _runner(case: Case, size: int, batch: int, engine: str, options: Options) -> Runner:
+def _runner(case: Case, batch: int, engine: str, options: Options) -> Runner:
+    assert case.build is not None
     torch.manual_seed(0)
     model = case.build().eval()
-    shape = (batch, case.channels, size, size)
-    example = np.random.default_rng(0).standard_normal(shape, np.float32)
+    example = np.random.default_rng(0).standard_normal((batch, *case.shape), np.float32)
     runner: Runner = engine_named(engine).load()(model, example, options)
-    return runner
-
-
-def _result(study: Study, series: Series, measured: Measurements) -> SeriesResult:
-    keys = [case_key(study, series, case) for case in series.cases]
-    costs = [case_cost(case, study.size) for case in series.cases]
-    first = series.cases[0]
-    rows = tuple(
-        Row(
-            label=case.label,
-            cost=cost,
-            deviation=cost.madds / costs[0].madds - 1,
-            published=case.published,
-            published_relative=case.published / first.published,
-            seconds=measured.record(key).median_s,
-            relative=measured.ratio(keys[0], key),
-            note=case.note,
-        )
-        for key, case, cost in zip(keys, series.cases, costs, strict=True)
+    counts = count_model(model, (1, *case.shape))
+    facts = NetworkFacts(
+        case.label, None, counts.madds, counts.params, counts.memory_access, None, None
     )
-    reference = keys[series.reference]
-    others = [
-        (case.label, measured.ratio(key, reference))
-        for key, case in zip(keys, series.cases, strict=True)
-        if key != reference
-    ]
-    return SeriesResult(series.name, series.unit, rows, verdict(others))
+    return replace(runner, facts=facts)

@@ -1,9 +1,29 @@
-"""What a study is: networks that differ in one thing, what a paper measured, what it claims."""
+"""What a study is: rows of a paper's table, what the paper prints for them, what it claims."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
+
+from flyweight.records import Record
+from flyweight.studies.tables import Table, Value
+from flyweight.studies.verdicts import Verdict
+
+
+@dataclass(frozen=True)
+class Published:
+    """A column of a paper's table: what the paper prints, and nobody measured here.
+
+    Attributes:
+        name: as the table has it, e.g. "top-1 error".
+        unit: e.g. "images/s", "%".
+        speed: whether it is a speed, to be compared with ours row by row.
+    """
+
+    name: str
+    unit: str = ""
+    speed: bool = False
 
 
 @dataclass(frozen=True)
@@ -12,16 +32,17 @@ class Case:
 
     Attributes:
         label: as the table has it.
-        build: makes the network, with random weights.
-        channels: of its input.
-        published: the speed that the paper prints.
+        build: makes the network, with random weights; None where the paper's isn't known.
+        shape: of an image: channels, height, width.
+        published: what the paper prints, one for each column of the series; None where it has
+            nothing.
         note: where the network isn't quite the table's, and why.
     """
 
     label: str
-    build: Callable[[], nn.Module]
-    channels: int
-    published: float
+    build: Callable[[], nn.Module] | None
+    shape: tuple[int, int, int]
+    published: tuple[Value, ...]
     note: str = ""
 
 
@@ -30,16 +51,25 @@ class Series:
     """Cases that are compared with each other.
 
     Attributes:
-        name: which columns of the table, e.g. "ARM x1".
-        unit: of the published speeds, e.g. "images/s".
-        cases: as in the table; the others are compared with the one at `reference`.
+        name: which part of the table, e.g. "ARM x1".
+        columns: of the paper's figures.
+        cases: as in the table; speeds are shown over the first case's.
         reference: the case that the claim says is the fastest.
+        batch: images at a time, where the paper's table fixes it for this part alone.
+        timed: whether the networks are run; else they are only counted.
     """
 
     name: str
-    unit: str
+    columns: tuple[Published, ...]
     cases: tuple[Case, ...]
     reference: int = 0
+    batch: int | None = None
+    timed: bool = True
+
+
+Judge = Callable[[Series, Mapping[str, Record]], Verdict | None]
+"""Says what times mean for a claim, from the records by the cases' labels; the records of one call
+were interleaved. None where the claim isn't about these cases."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +82,10 @@ class Study:
         source: the paper and its table.
         claim: what the paper says the table shows.
         series: all that the table has, the smallest networks first on each platform.
-        size: height and width of the images.
+        judge: whether the claim holds here; None where nothing is claimed of times.
+        cost: which computed columns are shown: "bound" for memory access and its lower bound (Eq. 1
+            and 2 of ShuffleNet V2), "network" for parameters and memory access.
+        computed: tables that need no timing.
         reading: what the paper leaves open, and what was chosen here.
     """
 
@@ -60,6 +93,8 @@ class Study:
     title: str
     source: str
     claim: str
-    series: tuple[Series, ...]
-    size: int = 56
+    series: tuple[Series, ...] = ()
+    judge: Judge | None = None
+    cost: Literal["bound", "network"] = "network"
+    computed: Callable[[], tuple[Table, ...]] | None = None
     reading: str = ""

@@ -11,13 +11,14 @@ from flyweight.studies.results import (
 )
 from flyweight.studies.running import Telling, run_study
 from flyweight.studies.study import Case, Published, Series, Study
-from flyweight.studies.tables import Column, Table
+from flyweight.studies.tables import Chart, Column, Table
 from flyweight.studies.verdicts import Verdict
 
 __all__ = [
     "STUDIES",
     "Case",
     "CaseCost",
+    "Chart",
     "Column",
     "Published",
     "Series",

@@ -7,7 +7,7 @@ from typing import Any
 from flyweight.records import Record
 from flyweight.studies.costs import case_cost
 from flyweight.studies.study import Case, Series, Study
-from flyweight.studies.tables import Column, Table, Value
+from flyweight.studies.tables import Chart, Column, Table, Value
 from flyweight.studies.timed import paired_speed
 from flyweight.studies.verdicts import Verdict
 
@@ -67,6 +67,7 @@ class StudyResult:
         setting: how it was run; None where nothing was timed.
         series: what was timed or counted.
         computed: tables that need no timing.
+        charts: pictures of the tables.
         records: all samples and the environment.
     """
 
@@ -78,6 +79,7 @@ class StudyResult:
     setting: Setting | None
     series: tuple[SeriesResult, ...]
     computed: tuple[Table, ...]
+    charts: tuple[Chart, ...]
     records: tuple[Record, ...]
 
     @property
@@ -151,7 +153,7 @@ def study_result(
         used += timed.values()
     return StudyResult(
         study.name, study.title, study.claim, study.source, study.reading, setting, tuple(found),
-        study.computed() if study.computed is not None else (), tuple(used),
+        study.computed() if study.computed is not None else (), study.charts, tuple(used),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import nn
 
 from flyweight.records import Record
-from flyweight.studies.tables import Table, Value
+from flyweight.studies.tables import Chart, Table, Value
 from flyweight.studies.verdicts import Verdict
 
 
@@ -86,6 +86,7 @@ class Study:
         cost: which computed columns are shown: "bound" for memory access and its lower bound (Eq. 1
             and 2 of ShuffleNet V2), "network" for parameters and memory access.
         computed: tables that need no timing.
+        charts: pictures of the tables, beside the bars of speeds that every timed series gets.
         reading: what the paper leaves open, and what was chosen here.
     """
 
@@ -97,4 +98,5 @@ class Study:
     judge: Judge | None = None
     cost: Literal["bound", "network"] = "network"
     computed: Callable[[], tuple[Table, ...]] | None = None
+    charts: tuple[Chart, ...] = ()
     reading: str = ""

@@ -47,6 +47,29 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Chart:
+    """A picture of a table's columns, for the report to draw.
+
+    Attributes:
+        kind: "scatter" of rows, or "heat" of a matrix: x and y are places, and `colour` the value.
+        title: what it shows.
+        table: whose name begins so; of several tables the rows are drawn together.
+        x: a column's heading.
+        y: likewise.
+        colour: likewise; the rows' groups, or the values of a matrix.
+        log: whether the axes of a scatter are logarithmic.
+    """
+
+    kind: Literal["scatter", "heat"]
+    title: str
+    table: str
+    x: str
+    y: str
+    colour: str
+    log: bool = False
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows of values under columns; the first column names the row."""
 

@@ -136,7 +136,7 @@ def explanation_of(plan: Plan, network: str, tuned: bool, weights_bytes: int) ->
         memory_bytes=plan.memory_bytes(),
         unshared_bytes=4 * sum(buffer.whole for buffer in plan.buffers.values()),
         gathers=sum(isinstance(step.node, Gather) for step in plan.steps),
-        tiles=tuple(used_tiles(plan)),
+        tiles=tuple(sorted({tile for used in used_tiles(plan).values() for tile in used})),
     )
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from flyweight.graph.maps import Ids
 from flyweight.graph.program import Operand, Values
 from flyweight.native.draft import Draft
-from flyweight.native.nodes import Abreast, AnyNode, Convolution, Elementwise, Pool, pieces
+from flyweight.native.nodes import Abreast, AnyNode, Convolution, Elementwise, Pool, area, pieces
 from flyweight.native.sorting import sort_channels, sorted_finish
 
 
@@ -79,7 +79,7 @@ def abreast_weights(node: Convolution, bundle: Bundle, outputs: Ids) -> NDArray[
     read = bundle.vectors[:, partner] % weight.shape[1]
     read = np.tile(read, len(outputs) // lanes)
     # (vectors, exchanges, outputs, taps)
-    found = weight[outputs[None, None], read]
+    found: NDArray[np.float32] = weight[outputs[None, None], read]
     return found.transpose(0, 3, 1, 2).reshape(-1, each, len(outputs))
 
 
@@ -94,10 +94,17 @@ def lay_abreast(draft: Draft, node: Convolution, lanes: int) -> None:
     per_group = node.out.channels // node.groups
     if per_group >= NARROW * lanes or np.isin(node.x.ids, draft.input.ids).any():
         return
-    _ask(draft, node, lanes)
+    path = _path(draft, node)
+    if path and not _is_abreast(path[0]):
+        _ask(draft, node, path, lanes)
     node.abreast = _found(draft.values, node, lanes)
+    wanting = node.abreast is None and path and _is_abreast(path[0])
+    if wanting and _wasted(path[0], lanes) < _wasted(node, lanes):
+        # The groups before give way: that costs less than it saves here.
+        _ask(draft, node, path, lanes)
+        node.abreast = _found(draft.values, node, lanes)
     if node.abreast is not None:
-        order = outputs_in_order(bundles_of(node, lanes), per_group, node.abreast.inputs)
+        order = _order_abreast(node, lanes)
         node.finish = sorted_finish(node, order)
         new = draft.values.numbers()
         new[node.out.ids[order]] = node.out.ids
@@ -130,24 +137,47 @@ def _found(values: Values, node: Convolution, lanes: int) -> Abreast | None:
     return Abreast(lanes // each, each, step)
 
 
-def _ask(draft: Draft, node: Convolution, lanes: int) -> None:
+def _is_abreast(node: AnyNode) -> bool:
+    return isinstance(node, Convolution) and node.abreast is not None
+
+
+def _wasted(node: AnyNode, lanes: int) -> float:
+    """What a convolution has to do for lanes without an output, if each group has its own."""
+    assert isinstance(node, Convolution)
+    height, width = area(node.out.space)
+    per_group = node.out.channels // node.groups
+    empty = -(-per_group // lanes) * lanes / per_group - 1
+    return node.weight.numel() * height * width * empty
+
+
+def _ask(draft: Draft, node: Convolution, path: Sequence[AnyNode], lanes: int) -> None:
     """Let the maker of a convolution's inputs put one of each group side by side, if it can."""
-    path = _path(draft, node)
-    if not path or node.groups % lanes:
+    if node.groups % lanes:
         return
     ids = node.x.ids
     for step in path[:0:-1]:
         ids = step.x.ids[ids - step.out.first]
     maker = path[0]
     assert isinstance(maker, Convolution)
+    places = ids - maker.out.first
+    if maker.abreast:
+        places = _order_abreast(maker, lanes)[places]
     reader = np.empty(len(ids), dtype=np.int64)
-    reader[ids - maker.out.first] = np.arange(len(ids)) // (len(ids) // node.groups)
+    reader[places] = np.arange(len(ids)) // (len(ids) // node.groups)
     order = _order(reader, maker, lanes)
-    if order is None:
+    if order is None or not _one_of_each(reader[order].reshape(-1, lanes), node.groups):
         return
+    if maker.abreast:
+        _part(draft, maker, lanes)
     _put_out(draft, maker, order)
     for step in path[1:]:
         sort_channels(draft, step)
+
+
+def _one_of_each(readers: Ids, groups: int) -> bool:
+    """Whether no vector has two inputs of a group, and each group always the same lane."""
+    rows = np.unique(readers, axis=0)
+    return rows.size == groups and len(np.unique(rows)) == groups
 
 
 def _path(draft: Draft, node: Convolution) -> list[AnyNode]:
@@ -168,7 +198,7 @@ def _path(draft: Draft, node: Convolution) -> list[AnyNode]:
         if maker.finish.residual is not None:
             return []
         if isinstance(maker, Convolution) and not maker.depthwise:
-            return [] if maker.abreast else path
+            return path
         if not isinstance(maker, Convolution | Pool | Elementwise) or len(maker.operands()) > 1:
             return []
         x = maker.x
@@ -202,6 +232,22 @@ def _order(reader: Ids, maker: Convolution, lanes: int) -> Ids | None:
         return None
     by_bundle = np.array(rows).reshape(-1, together, len(rows[0]), per_group)
     return by_bundle.transpose(0, 2, 1, 3).ravel()
+
+
+def _part(draft: Draft, node: Convolution, lanes: int) -> None:
+    """Give the groups of a convolution vectors of their own again."""
+    order = _order_abreast(node, lanes)
+    node.abreast, node.finish = None, sorted_finish(node, np.argsort(order))
+    new = draft.values.numbers()
+    new[node.out.ids] = node.out.ids[order]
+    draft.renumber(new)
+
+
+def _order_abreast(node: Convolution, lanes: int) -> Ids:
+    """The outputs of a convolution as they lie, if they are laid abreast."""
+    assert node.abreast is not None
+    per_group = node.out.channels // node.groups
+    return outputs_in_order(bundles_of(node, lanes), per_group, node.abreast.inputs)
 
 
 def _put_out(draft: Draft, maker: Convolution, order: Ids) -> None:

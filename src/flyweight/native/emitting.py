@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flyweight.native.blocks import sizes
+from flyweight.native.convolving import tiles_name
 from flyweight.native.interface import (
     SOURCES,
     constants,
@@ -20,7 +21,8 @@ from flyweight.native.literals import braces
 from flyweight.native.nodes import Abreast, Convolution
 from flyweight.native.outputs import put_out
 from flyweight.native.plan import Block, Buffer, Chain, Plan
-from flyweight.native.tables import KINDS, Tables, border, row_of, tell_next, tiles_name
+from flyweight.native.rows import row_of
+from flyweight.native.tables import KINDS, Tables, border, tell_next
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,11 @@ import torch
 
 from flyweight.graph.maps import Ids
 from flyweight.graph.program import Operand
-from flyweight.native.abreast import abreast_weights, bundles_of, outputs_in_order
 from flyweight.native.literals import braces, number
 from flyweight.native.nodes import (
-    Abreast,
     Convolution,
     Elementwise,
     Finish,
-    Gather,
     Limits,
     Neighbours,
     Pick,
@@ -23,7 +20,7 @@ from flyweight.native.nodes import (
     Softmax,
     area,
 )
-from flyweight.native.packing import Pack, pack_group
+from flyweight.native.packing import Pack
 from flyweight.native.plan import Buffer, Plan, Step
 
 KINDS = ("segment", "group", "part", "border", "convolution", "depthwise", "pooling", "elementwise",
@@ -116,108 +113,14 @@ def finish(tables: Tables, value: Finish, padded: int) -> str:
     return braces(limits(value.before), adds, residual, limits(value.after), curve, slope, slopes)
 
 
-_NEXT = "NEXT"
+NEXT = "NEXT"
 
 
 def tell_next(tables: Tables, weights: int) -> None:
     """Let the convolution before know where the weights after its own are."""
     rows = tables.rows["convolution"]
     if rows:
-        rows[-1] = rows[-1].replace(_NEXT, str(weights))
-
-
-def convolution(tables: Tables, step: Step, node: Convolution) -> int:
-    """A dense or grouped convolution; the number of its row."""
-    assert step.block is not None
-    first_segment = len(tables.rows["segment"])
-    groups = _abreast(tables, step, node) if node.abreast else _groups(tables, step, node)
-    tell_next(tables, groups[0].weights)
-    first_group = tables.add("group", [one.row(first_segment) for one in groups])
-    return tables.add(
-        "convolution",
-        [
-            braces(
-                place(step.out), step.out.height, step.out.width, f"segments + {first_segment}",
-                f"groups + {first_group}", len(groups), step.block.pixels, step.block.vectors,
-                step.block.inputs, int(step.block.tiles_outside), _NEXT, tiles_name(node.abreast),
-                finish(tables, node.finish, step.out.pixel),
-            )
-        ],
-    )  # fmt: skip
-
-
-def tiles_name(abreast: Abreast | None) -> str:
-    """What the table of a convolution's tiles is called."""
-    return f"tiles_{abreast.inputs}_{abreast.step}" if abreast else "tiles"
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Outputs that read the same inputs, as C has them."""
-
-    segment: int
-    segments: int
-    inputs: int
-    channels: int
-    column: int
-    weights: int
-    bias: int
-
-    def row(self, first_segment: int) -> str:
-        return braces(
-            self.segment - first_segment, self.segments, self.inputs, self.channels, self.column,
-            self.weights, self.bias,
-        )  # fmt: skip
-
-
-def _taps(node: Convolution) -> list[tuple[int, int]]:
-    """How far each tap reads from the first pixel."""
-    kernel_y, kernel_x = node.weight.shape[2:]
-    return [
-        (i * node.dilation[0] - node.padding[0], j * node.dilation[1] - node.padding[1])
-        for i in range(kernel_y)
-        for j in range(kernel_x)
-    ]
-
-
-def _groups(tables: Tables, step: Step, node: Convolution) -> list[_Group]:
-    assert step.block is not None
-    lanes, taps = tables.plan.isa.lanes, _taps(node)
-    outputs, inputs = node.weight.shape[:2]
-    per_group = outputs // node.groups
-    weight = node.weight.detach().numpy().reshape(outputs, inputs * len(taps))
-    bias = torch.zeros(outputs) if node.bias is None else node.bias.detach()
-    found = []
-    for g in range(node.groups):
-        rows = slice(g * per_group, (g + 1) * per_group)
-        ids = node.x.ids[g * inputs : (g + 1) * inputs]
-        first, count, order = segments(tables, ids, taps, node.stride)
-        packed = tables.pack.put(pack_group(weight[rows].T[order], lanes, step.block))
-        biases = tables.pack.put(bias[rows], -(-per_group // lanes) * lanes)
-        found.append(_Group(first, count, len(order), per_group, g * per_group, packed, biases))
-    return found
-
-
-def _abreast(tables: Tables, step: Step, node: Convolution) -> list[_Group]:
-    """Groups that share vectors, as one: an input is a vector, to be read with lanes exchanged."""
-    assert step.block is not None
-    assert node.abreast is not None
-    lanes, taps = tables.plan.isa.lanes, _taps(node)
-    outputs = node.weight.shape[0]
-    bundles = bundles_of(node, lanes)
-    mine = outputs_in_order(bundles, outputs // node.groups, node.abreast.inputs)
-    bias = torch.zeros(outputs) if node.bias is None else node.bias.detach()
-    found = []
-    channels = outputs // len(bundles)
-    for i, bundle in enumerate(bundles):
-        ids = node.x.ids[bundle.vectors[:, 0]]
-        first, count, order = segments(tables, ids, taps, node.stride)
-        rows = mine[i * channels : (i + 1) * channels]
-        weight = abreast_weights(node, bundle, rows)[order].reshape(-1, channels)
-        packed = tables.pack.put(pack_group(weight, lanes, step.block))
-        biases = tables.pack.put(bias[torch.from_numpy(rows)])
-        found.append(_Group(first, count, len(weight), channels, i * channels, packed, biases))
-    return found
+        rows[-1] = rows[-1].replace(NEXT, str(weights))
 
 
 def parts(
@@ -422,27 +325,3 @@ def border(tables: Tables, buffer: Buffer) -> int:
             )
         ],
     )  # fmt: skip
-
-
-def row_of(tables: Tables, step: Step) -> tuple[str, str]:
-    """A step's row: the C function that does it, and the expression for its row."""
-    node = step.node
-    if isinstance(node, Convolution) and node.depthwise:
-        return "convolve_depthwise", f"&depthwises[{depthwise(tables, step, node)}]"
-    if isinstance(node, Convolution):
-        return "convolve", f"&convolutions[{convolution(tables, step, node)}]"
-    if isinstance(node, Pool):
-        return "pool", f"&poolings[{pooling(tables, step, node)}]"
-    if isinstance(node, Elementwise):
-        return "work_elementwise", f"&elementwises[{elementwise(tables, step, node)}]"
-    if isinstance(node, Softmax):
-        return "softmax", f"&softmaxings[{softmaxing(tables, step, node)}]"
-    if isinstance(node, Pick):
-        return "pick", f"&pickings[{picking(tables, step, node)}]"
-    if isinstance(node, Neighbours):
-        return "add_neighbours", f"&nearbys[{nearby(tables, step, node)}]"
-    assert isinstance(node, Gather)
-    size = (step.out.height, step.out.width)
-    turned = area(node.x.space) != size
-    row = gathering(tables, place(step.out), node.x.ids, size, 1, turned)
-    return "gather", f"&gatherings[{row}]"

@@ -1,0 +1,172 @@
+"""OpenVINO's performance counters: the mean time of each layer of the plugin's own graph.
+
+The plugin keeps sums over all calls and can't be told to forget them, so there is no time of a
+single call. Three compiled models take turns, round by round, and the medians are over them.
+"""
+
+import contextlib
+import math
+import statistics
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from flyweight.decomposing.kinds import CONVOLUTION, kind_of_openvino
+from flyweight.decomposing.onnx_nodes import OnnxNode, OnnxNodes
+from flyweight.decomposing.profile import Operation, Profile, Timing
+from flyweight.engines import Array, Options
+from flyweight.engines.open_vino import compiled_model, settings_of
+from flyweight.errors import FlyweightError
+from flyweight.graph import frozen_copy, to_onnx
+from flyweight.nn import label
+
+HOW = "OpenVINO's performance counters"
+INSTANCES = 3
+_CUT_OFF = 1.0
+"""Of a microsecond: each call's time is cut off to whole ones, and their mean once more, by half of
+one on average each time."""
+_NOT_DONE = "not_executed"
+_SIZES = {"f32": 4, "i32": 4, "u32": 4, "f16": 2, "bf16": 2, "i64": 8, "i8": 1, "u8": 1,
+          "boolean": 1}  # fmt: skip
+
+
+class OpenVinoProfiler:
+    """Requests of models that count how long their layers take (see `Profiler`).
+
+    Raises:
+        CaptureError: the module can't be exported, or OpenVINO refuses it.
+    """
+
+    def __init__(self, model: nn.Module, example: Array, options: Options) -> None:
+        content = to_onnx(frozen_copy(model), torch.from_numpy(example))
+        self.example = example
+        self._nodes = OnnxNodes(content)
+        settings = {**settings_of(options), "PERF_COUNT": "YES"}
+        name = label(model)
+        self._models = [compiled_model(content, name, settings) for _ in range(INSTANCES)]
+        self._requests = [model.create_infer_request() for model in self._models]
+        self._calls = [0] * INSTANCES
+        self._turn = 0
+
+    def __call__(self, x: Array) -> Any:
+        """Run the network, profiled."""
+        self._calls[self._turn] += 1
+        request = self._requests[self._turn]
+        request.infer([x], share_inputs=True)
+        return [tensor.data.copy() for tensor in request.output_tensors]
+
+    @contextlib.contextmanager
+    def around(self) -> Iterator[None]:
+        """A round of one model; what is called from then on is the next one."""
+        yield
+        self._turn = (self._turn + 1) % INSTANCES
+
+    def finish(self) -> Profile:
+        """What the counters say.
+
+        Raises:
+            FlyweightError: they count nothing.
+        """
+        graphs = [
+            [layer for layer in model.get_runtime_model().get_ordered_ops() if _done(layer)]
+            for model, calls in zip(self._models, self._calls, strict=True)
+            if calls
+        ]
+        # Names that the plugin makes up have numbers that differ from model to model.
+        kinds = {tuple(_told(layer, "layerType") for layer in graph) for graph in graphs}
+        if len(kinds) != 1 or not graphs[0]:
+            raise FlyweightError("OpenVINO's counters have other layers from model to model")
+        timings = tuple(
+            Timing(self._operation(layers[0]), _seconds([_told(x, "execTimeMcs") for x in layers]))
+            for layers in zip(*graphs, strict=True)
+        )
+        return Profile(timings, len(timings), sum(self._calls))
+
+    def close(self) -> None:
+        """Nothing is left."""
+
+    def _operation(self, layer: Any) -> Operation:
+        kind = _told(layer, "layerType")
+        read = [(_shape(source), _size(source.get_node()), source.get_node().get_type_name())
+                for source in layer.input_values()]  # fmt: skip
+        names = [
+            name.removesuffix("/WithoutBiases")
+            for name in (layer.friendly_name, *_told(layer, "originalLayersNames").split(","))
+        ]
+        product = kind_of_openvino(kind, False, False) == CONVOLUTION
+        return operation_of(
+            kind,
+            layer.friendly_name,
+            [(shape, size) for shape, size, _ in read],
+            [(_shape(port), _size(layer)) for port in layer.outputs()],
+            self._nodes.find(names, product),
+            any(source == "Parameter" for *_, source in read),
+        )
+
+
+Shaped = tuple[tuple[int, ...], int]
+"""A shape, and the bytes of an element."""
+
+
+def operation_of(
+    kind: str,
+    name: str,
+    read: list[Shaped],
+    written: list[Shaped],
+    node: OnnxNode | None,
+    of_input: bool,
+) -> Operation:
+    """A layer as an operation.
+
+    Args:
+        kind: the layer's type.
+        name: what the plugin calls it.
+        read: what it reads.
+        written: what it puts out.
+        node: of the model, that it was made of.
+        of_input: whether it reads the caller's images.
+    """
+    output = written[0][0] if written else ()
+    product = kind_of_openvino(kind, False, False) == CONVOLUTION
+    madds, depthwise = 0, False
+    if product and node is not None:
+        madds, depthwise = node.madds, node.depthwise
+    elif product and len(read) > 1 and len(output) > 1 and "onvolution" in kind:
+        weights = read[1][0]
+        madds = math.prod(output) * (math.prod(weights) // output[1])
+        depthwise = weights[0] == output[1] and len(weights) > len(output)
+    return Operation(
+        name=(node.module if node is not None else "") or name,
+        operation=kind,
+        kind=kind_of_openvino(kind, depthwise, of_input),
+        output=output,
+        madds=madds,
+        elements=sum(math.prod(shape) for shape, _ in (*read, *written)),
+        bytes=sum(math.prod(shape) * size for shape, size in (*read, *written)),
+    )
+
+
+def _told(layer: Any, what: str) -> str:
+    """What the plugin's graph says of a layer."""
+    told: Mapping[str, Any] = layer.rt_info
+    return str(told[what].astype(str)) if what in told else ""
+
+
+def _done(layer: Any) -> bool:
+    return _told(layer, "execTimeMcs") not in ("", _NOT_DONE)
+
+
+def _seconds(told: list[str]) -> float:
+    return (statistics.median(float(text) for text in told) + _CUT_OFF) * 1e-6
+
+
+def _shape(port: Any) -> tuple[int, ...]:
+    shape = port.get_partial_shape()
+    return tuple(int(size) for size in shape.to_shape()) if shape.is_static else ()
+
+
+def _size(layer: Any) -> int:
+    """Bytes of an element that a layer puts out."""
+    return _SIZES.get(_told(layer, "outputPrecisions").split(",")[0], 4)

@@ -26,7 +26,7 @@ from torch.utils._pytree import tree_leaves
 from flyweight.counting.formulas import count, is_view
 from flyweight.counting.trace import follow
 from flyweight.decomposing.kinds import MOVEMENT, OTHER, kind_of_counted
-from flyweight.decomposing.profile import Operation, Profile, Timing
+from flyweight.decomposing.profile import Operation, Profile, Timing, typical
 from flyweight.engines import Array, Options
 from flyweight.engines.torch_eager import own_copy, torch_threads
 from flyweight.errors import FlyweightError
@@ -67,6 +67,14 @@ class Seen:
     operation: Operation
     input: tuple[int, ...]
     size: int
+
+
+@dataclass(frozen=True)
+class _Times:
+    """What was seen of a call: of each operation, and behind all of these of the copies in each."""
+
+    nanoseconds: tuple[int, ...]
+    notes: tuple[int, ...]
 
 
 class _Watch(TorchDispatchMode):
@@ -135,7 +143,7 @@ class EagerProfiler:
         self._network = label(model)
         self._module = own_copy(model, images, options.precision)
         self._threads = options.threads
-        self._rounds: list[list[list[tuple[float, int]]]] = []
+        self._rounds: list[list[_Times]] = []
         self._copies: dict[int, Operation] = {}
         self._notes = 0
 
@@ -158,7 +166,7 @@ class EagerProfiler:
                 session.__exit__(None, None, None)
         self._keep(_events(session))
 
-    def finish(self) -> Profile:
+    def finish(self, calls_s: Sequence[float]) -> Profile:
         """What the rounds say.
 
         Raises:
@@ -166,24 +174,18 @@ class EagerProfiler:
         """
         if not self._rounds:
             raise FlyweightError("PyTorch's profiler saw no calls")
-        operations = [seen.operation for seen in self._seen]
-        operations += self._copies.values()
-        places = [*range(len(self._seen)), *(len(self._seen) + at for at in self._copies)]
-        timings = [
-            (place, Timing(operation, self._median(place), self._rounds[-1][-1][place][1]))
-            for place, operation in zip(places, operations, strict=True)
-        ]
-        # A copy is made before what reads it.
-        timings.sort(key=lambda pair: (pair[0] % len(self._seen), -pair[0]))
-        kept = tuple(timing for _, timing in timings if timing.notes)
-        return Profile(kept, self._notes, sum(map(len, self._rounds)))
+        count = len(self._seen)
+        seconds, whole = typical([_means_s(calls) for calls in self._rounds], calls_s)
+        notes = self._rounds[-1][-1].notes
+        timings = []
+        for at, seen in enumerate(self._seen):
+            if at in self._copies:  # made before what reads it
+                timings.append(Timing(self._copies[at], seconds[count + at], notes[count + at]))
+            timings.append(Timing(seen.operation, seconds[at], notes[at]))
+        return Profile(tuple(timings), whole, self._notes, sum(map(len, self._rounds)))
 
     def close(self) -> None:
         """Nothing is left."""
-
-    def _median(self, place: int) -> float:
-        means = [statistics.fmean(call[place][0] for call in calls) for calls in self._rounds]
-        return statistics.median(means) * 1e-9
 
     def _keep(self, events: list[Event]) -> None:
         """Find the operations in a session's events, and keep their times."""
@@ -202,8 +204,8 @@ class EagerProfiler:
         if found:
             self._rounds.append(found)
 
-    def _times(self, events: Sequence[Event]) -> list[tuple[float, int]]:
-        """Time and notes of each operation, and of the copies within it behind all of these.
+    def _times(self, events: Sequence[Event]) -> "_Times":
+        """What was seen of a call.
 
         Raises:
             FlyweightError: an operation that was called isn't among the events.
@@ -215,8 +217,8 @@ class EagerProfiler:
                 f"{self._network}: PyTorch's profiler saw other operations than were called when"
                 " the network was looked at; engine 'onnxruntime' may do"
             )
-        own: list[tuple[float, int]] = []
-        copies: list[tuple[float, int]] = []
+        own: list[tuple[int, int]] = []
+        copies: list[tuple[int, int]] = []
         for at, (event, nested) in enumerate(matched):
             moved = _outermost(nested) if self._seen[at].operation.kind != MOVEMENT else []
             notes = sum(1 for e in nested if any(c.start <= e.start < c.end for c in moved))
@@ -225,7 +227,14 @@ class EagerProfiler:
             copies.append((time, notes))
             if moved and at not in self._copies:
                 self._copies[at] = _copy(self._seen[at])
-        return own + copies
+        nanoseconds, within = zip(*own, *copies, strict=True)
+        return _Times(nanoseconds, within)
+
+
+def _means_s(calls: Sequence[_Times]) -> list[float]:
+    """Of each operation, over the calls of a round, in seconds."""
+    by_operation = zip(*(call.nanoseconds for call in calls), strict=True)
+    return [statistics.fmean(own) * 1e-9 for own in by_operation]
 
 
 def _copy(seen: Seen) -> Operation:

@@ -8,45 +8,37 @@ from flyweight.records import Ratio
 PICOSECONDS = 10**12
 
 
-def fitted(
-    profile: Profile, total_s: float, unprofiled_s: float, inflation: Ratio
-) -> tuple[list[int], int, int]:
+def fitted(profile: Profile, total_s: float, inflation: Ratio) -> tuple[list[int], int, int]:
     """What each operation takes of the total, and what is left, in picoseconds.
 
     Profiled times are too long for two reasons, which are not treated alike.
 
     * The machine was faster or slower when the profile was taken. That changes all times in
-      proportion; the network was timed without profiling in the same rounds, so its factor is
-      known: total / unprofiled.
+      proportion: they are multiplied by what makes the profiled calls as long as they would be at
+      the total's speed, `inflation` times the total.
     * The profiler's own work. It is the same for every note that it takes, whatever the operation
-      takes, so times are not scaled by it: it is spread evenly over the notes. What is profiled
-      takes `inflation` times as long, which gives the time of a note. A profiler takes its note
-      partly within the time that it reports for an operation, partly behind. Nobody reports which
-      part is within, but no operation takes less than nothing: so it is at most the shortest
-      operation's time, and that is taken to be it. Notes between operations are not the
-      operations', and drop out with what lies between.
+      takes, so times are not scaled by it: it is spread evenly over the notes. A profiler takes
+      its note partly within the time that it reports for an operation, partly behind. Nobody
+      reports which part is within, but no operation takes less than nothing: so it is at most the
+      shortest operation's time, and that is taken to be it. The rest lies between the operations,
+      and drops out.
 
-    Where no inflation was measured (its interval holds 1, or it is below), all times are divided by
-    it: what is left of the difference then is chance, and in proportion. Should the operations
-    still be longer than the total together, the same is taken off each, down to nothing, and
-    nothing is left between them.
+    Where no inflation was measured (its interval holds 1, or lies below) it counts as 1. Should the
+    operations still be longer than the total together, the same is taken off each, down to nothing,
+    and nothing is left between them.
 
     Args:
         profile: of some calls.
         total_s: what a call takes without profiling.
-        unprofiled_s: likewise, in the rounds in which the profile was taken.
-        inflation: the time of a profiled call over one without profiling, in those rounds.
+        inflation: the time of a profiled call over one without profiling, in the same rounds.
 
     Returns:
         For each timing its part, the residual, and their sum, the total. They are whole numbers, so
         the sum is exact.
     """
-    speed = total_s / unprofiled_s
-    own = 0.0
-    if inflation.low > 1:
-        own = (inflation.value - 1) * total_s / max(profile.notes, 1)
-    else:
-        speed /= inflation.value
+    longer = inflation.value if inflation.low > 1 else 1.0
+    speed = longer * total_s / profile.seconds
+    own = (longer - 1) * total_s / max(profile.notes, 1)
     times = [timing.seconds * speed for timing in profile.timings]
     notes = [timing.notes for timing in profile.timings]
     shortest = min((t / n for t, n in zip(times, notes, strict=True) if n), default=0.0)

@@ -7,16 +7,14 @@ move rows for them counts with the first one.
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from flyweight.decomposing.kinds import IN_AND_OUT, kind_of_native
-from flyweight.decomposing.profile import Operation, Profile, Timing
+from flyweight.decomposing.profile import Operation, Profile, Timing, typical
 from flyweight.engines import Array, Options
 from flyweight.errors import FlyweightError
 from flyweight.native.building import host_isa
@@ -49,7 +47,7 @@ class NativeProfiler:
         self._network = ClockedNetwork(emitted, plan, options.threads)
         self._operations = operations_of(plan, name, len(example))
         self._calls = 0
-        self._rounds: list[NDArray[np.float64]] = []
+        self._rounds: list[list[float]] = []
         self._all_calls = 0
 
     def __call__(self, x: Array) -> Any:
@@ -64,10 +62,10 @@ class NativeProfiler:
         self._calls = 0
         yield
         if self._calls:
-            self._rounds.append(self._network.spent() / self._calls)
+            self._rounds.append((self._network.spent() * 1e-9 / self._calls).tolist())
             self._all_calls += self._calls
 
-    def finish(self) -> Profile:
+    def finish(self, calls_s: Sequence[float]) -> Profile:
         """What the rounds say.
 
         Raises:
@@ -75,12 +73,9 @@ class NativeProfiler:
         """
         if not self._rounds:
             raise FlyweightError("the clock saw no calls")
-        seconds = np.median(self._rounds, axis=0) * 1e-9
-        timings = tuple(
-            Timing(operation, float(time))
-            for operation, time in zip(self._operations, seconds, strict=True)
-        )
-        return Profile(timings, len(timings), self._all_calls)
+        seconds, whole = typical(self._rounds, calls_s)
+        timings = tuple(map(Timing, self._operations, seconds))
+        return Profile(timings, whole, len(timings), self._all_calls)
 
     def close(self) -> None:
         """Nothing is left."""

@@ -16,7 +16,7 @@ from torch import nn
 
 from flyweight.decomposing.kinds import CONVOLUTION, kind_of_onnx
 from flyweight.decomposing.onnx_nodes import OnnxNode, OnnxNodes
-from flyweight.decomposing.profile import Operation, Profile, Timing
+from flyweight.decomposing.profile import Operation, Profile, Timing, typical
 from flyweight.engines import Array, Options
 from flyweight.engines.onnx_runtime import session_of, settings_of
 from flyweight.errors import FlyweightError
@@ -29,6 +29,9 @@ _CUT_OFF = 0.5
 """Of a microsecond: the profile counts whole ones, and cuts off what is beyond."""
 _SIZES = {"float": 4, "double": 8, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "int8": 1,
           "uint8": 1, "bool": 1}  # fmt: skip
+
+_IN_PLACE = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
+"""Nodes whose output is their input's memory: nothing is moved."""
 
 Event = Mapping[str, Any]
 
@@ -67,7 +70,7 @@ class OnnxRuntimeProfiler:
         yield
         self._rounds.append((first, self._calls))
 
-    def finish(self) -> Profile:
+    def finish(self, calls_s: Sequence[float]) -> Profile:
         """What the file says of the rounds.
 
         Raises:
@@ -81,10 +84,13 @@ class OnnxRuntimeProfiler:
         first = rounds[0][0]
         if any(call.keys() != first.keys() for calls_ in rounds for call in calls_):
             raise FlyweightError("ONNX Runtime's profile has other nodes from call to call")
+        means = [[_seconds(calls, name) for name in first] for calls in rounds]
+        seconds, whole = typical(means, calls_s)
         timings = tuple(
-            Timing(self._operation(event), _seconds(rounds, name)) for name, event in first.items()
+            Timing(self._operation(event), own)
+            for event, own in zip(first.values(), seconds, strict=True)
         )
-        return Profile(timings, len(timings), sum(map(len, rounds)))
+        return Profile(timings, whole, len(timings), sum(map(len, rounds)))
 
     def close(self) -> None:
         """Take the file away."""
@@ -137,7 +143,9 @@ def operation_of(
         madds, depthwise = 0, False
     elements = sum(math.prod(shape) for _, shape in (*read, *written))
     size = sum(math.prod(shape) * _SIZES.get(kind, 4) for kind, shape in (*read, *written))
-    if product and len(shapes) == 1 and node is not None:  # weights that were packed before
+    if operator in _IN_PLACE:
+        elements = size = 0
+    elif product and len(shapes) == 1 and node is not None:  # weights that were packed before
         elements, size = elements + node.weights, size + 4 * node.weights
     return Operation(
         name=(node.module if node is not None else "") or name,
@@ -183,10 +191,6 @@ def _calls(events: Sequence[Event]) -> list[dict[str, Event]]:
     return found
 
 
-def _seconds(rounds: Sequence[Sequence[Mapping[str, Event]]], name: str) -> float:
-    """The median over rounds of a node's mean time.
-
-    Means come first: they have digits behind the microsecond, where the times themselves vary.
-    """
-    means = [statistics.fmean(call[name]["dur"] for call in calls) for calls in rounds]
-    return (statistics.median(means) + _CUT_OFF) * 1e-6
+def _seconds(calls: Sequence[Mapping[str, Event]], name: str) -> float:
+    """A node's mean time: where it varies, the mean has digits behind the microsecond."""
+    return (statistics.fmean(call[name]["dur"] for call in calls) + _CUT_OFF) * 1e-6

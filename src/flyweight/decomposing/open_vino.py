@@ -7,7 +7,7 @@ single call. Three compiled models take turns, round by round, and the medians a
 import contextlib
 import math
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -63,7 +63,7 @@ class OpenVinoProfiler:
         yield
         self._turn = (self._turn + 1) % INSTANCES
 
-    def finish(self) -> Profile:
+    def finish(self, calls_s: Sequence[float]) -> Profile:
         """What the counters say.
 
         Raises:
@@ -82,7 +82,8 @@ class OpenVinoProfiler:
             Timing(self._operation(layers[0]), _seconds([_told(x, "execTimeMcs") for x in layers]))
             for layers in zip(*graphs, strict=True)
         )
-        return Profile(timings, len(timings), sum(self._calls))
+        # Means are what there is of layers, so the call's time is one, too.
+        return Profile(timings, statistics.fmean(calls_s), len(timings), sum(self._calls))
 
     def close(self) -> None:
         """Nothing is left."""

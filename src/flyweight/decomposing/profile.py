@@ -1,5 +1,7 @@
 """What an engine's profiler says of a network, before it is fitted to the unprofiled time."""
 
+import statistics
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -36,7 +38,7 @@ class Timing:
 
     Attributes:
         operation: what was done.
-        seconds: median over rounds of its mean time in a round.
+        seconds: what it took, typically (see `typical`).
         notes: how often the profiler took a note within that time.
     """
 
@@ -51,13 +53,33 @@ class Profile:
 
     Attributes:
         timings: in the order of execution.
-        notes: that the profiler took in a call of the network, within operations or not.
-        calls: of the network that it rests on.
+        seconds: what a call took in all, in the same manner as the timings.
+        notes: that the profiler took in a call, within operations or not.
+        calls: that it rests on.
     """
 
     timings: tuple[Timing, ...]
+    seconds: float
     notes: int
     calls: int
+
+
+def typical(
+    times_s: Sequence[Sequence[float]], calls_s: Sequence[float]
+) -> tuple[list[float], float]:
+    """What each operation takes, and a call in all: medians over rounds.
+
+    What else runs on a machine lengthens now one operation, now another; the sum of their medians
+    is less than the median of their sums. So the call's time is put together in the same manner: of
+    the operations' medians, and the median of what is between them.
+
+    Args:
+        times_s: of each round, the mean time of each operation.
+        calls_s: of each round, the mean time of a call.
+    """
+    medians = [statistics.median(of_one) for of_one in zip(*times_s, strict=True)]
+    between = [call - sum(times) for call, times in zip(calls_s, times_s, strict=False)]
+    return medians, sum(medians) + max(statistics.median(between), 0.0)
 
 
 class Profiler(Protocol):
@@ -73,8 +95,11 @@ class Profiler(Protocol):
         """Only calls within it are evaluated, together: a round."""
         ...
 
-    def finish(self) -> Profile:
+    def finish(self, calls_s: Sequence[float]) -> Profile:
         """What was found; it can't be called afterwards.
+
+        Args:
+            calls_s: of each round, what a call took in all.
 
         Raises:
             FlyweightError: the engine's profile can't be made sense of.

@@ -28,7 +28,7 @@ PROFILERS = {
 """The engines that can be decomposed: module and class. A new one is an entry and its module."""
 
 TOTAL_SHARE = 0.6
-"""Of the budget, for the time without profiling; the rest is for the profiles."""
+"""Of the budget, for the time without profiling; the rest is for the profile."""
 PROFILE_S = 4.0
 """For the profile of one engine, at most: ONNX Runtime writes 150 kB for each call of a network of
 150 nodes, and medians of some hundred calls are good enough."""
@@ -56,14 +56,16 @@ class Subject:
     options: Options
 
 
-def check(engine: str, options: Options) -> None:
+def check(engine: str, options: Options, lowered: bool, budget_s: float) -> None:
     """Find out whether an engine can be decomposed, before any network is prepared.
 
     Raises:
-        UsageError: there is no such engine, its operations can't be told apart, or the options
-            aren't for it.
+        UsageError: there is no such engine, its operations can't be told apart, the options aren't
+            for it, or the budget isn't positive.
         FlyweightError: it isn't installed.
     """
+    if not (math.isfinite(budget_s) and budget_s > 0):
+        raise UsageError(f"the time budget must be more than 0 seconds, not {budget_s:g}")
     engine_named(engine)
     if engine not in PROFILERS:
         raise UsageError(
@@ -72,7 +74,7 @@ def check(engine: str, options: Options) -> None:
         )
     if options.precision != "float32":
         raise UsageError("only float32 can be decomposed: the roofline is float32's")
-    engine_named(engine).check(options)
+    engine_named(engine).check(options, lowered)
 
 
 def decompose_all(
@@ -88,37 +90,35 @@ def decompose_all(
 
     Args:
         subjects: by name.
-        budget_s: seconds for all measurements but the machine's peaks, which take 3 more.
+        budget_s: seconds for each subject; the machine's peaks take 3 more.
         progress: called between rounds.
         told: called with what is being done.
 
     Raises:
-        UsageError: a budget that isn't positive, or subjects of different numbers of threads.
+        UsageError: subjects of different numbers of threads.
         CaptureError: a network that can't be captured.
         FlyweightError: a profile that can't be made sense of.
         KeyboardInterrupt: Ctrl-C; what was yielded before is complete.
     """
-    if not (math.isfinite(budget_s) and budget_s > 0):
-        raise UsageError(f"the time budget must be more than 0 seconds, not {budget_s:g}")
     threads = {subject.options.threads for subject in subjects.values()}
     if len(threads) != 1:
         raise UsageError("all networks must be run with the same number of threads")
     tell = told or _nothing
     tell("timing without profiling")
     runners = {name: subject.runner for name, subject in subjects.items()}
-    totals = measure(runners, TOTAL_SHARE * budget_s, progress)
+    totals = measure(runners, TOTAL_SHARE * budget_s * len(subjects), progress)
     peaks = None
     if has_compiler():
         tell("measuring this machine's peaks")
         peaks = measure_peaks(threads.pop(), progress)
-    each_s = min((1 - TOTAL_SHARE) * budget_s / len(subjects), PROFILE_S)
+    each_s = min((1 - TOTAL_SHARE) * budget_s, PROFILE_S)
     for name, subject in subjects.items():
         tell(f"profiling {name}")
         profiler = make_profiler(subject.model, subject.runner.example, subject.runner.engine,
                                  subject.options)  # fmt: skip
         try:
             found = measure({_PLAIN: subject.runner, _PROFILED: profiler}, each_s, progress)
-            profile = profiler.finish()
+            profile = profiler.finish(found.record(_PROFILED).samples_s)
         finally:
             profiler.close()
         yield composed(subject.runner.network, totals.record(name), found, profile, _how(subject),
@@ -165,8 +165,7 @@ def composed(
         peaks: of the machine.
     """
     inflation = found.ratio(_PROFILED, _PLAIN)
-    unprofiled_s = found.record(_PLAIN).median_s
-    picoseconds, residual, total_ps = fitted(profile, total.median_s, unprofiled_s, inflation)
+    picoseconds, residual, total_ps = fitted(profile, total.median_s, inflation)
     parts = tuple(
         Part(
             timing.operation, own, timing.seconds,

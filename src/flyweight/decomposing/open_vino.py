@@ -5,7 +5,7 @@ single call. Three compiled models take turns, round by round, and the medians a
 """
 
 import contextlib
-import math
+import re
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from flyweight.decomposing.kinds import CONVOLUTION, kind_of_openvino
-from flyweight.decomposing.onnx_nodes import OnnxNode, OnnxNodes
+from flyweight.decomposing.kinds import CONVOLUTION, MOVEMENT, kind_of_openvino
+from flyweight.decomposing.onnx_nodes import OnnxNodes
+from flyweight.decomposing.open_vino_layers import operation_of
 from flyweight.decomposing.profile import Operation, Profile, Timing
 from flyweight.engines import Array, Options
 from flyweight.engines.open_vino import compiled_model, settings_of
@@ -70,20 +71,21 @@ class OpenVinoProfiler:
             FlyweightError: they count nothing.
         """
         graphs = [
-            [layer for layer in model.get_runtime_model().get_ordered_ops() if _done(layer)]
+            [layer for layer in model.get_runtime_model().get_ordered_ops() if _works(layer)]
             for model, calls in zip(self._models, self._calls, strict=True)
             if calls
         ]
-        # Names that the plugin makes up have numbers that differ from model to model.
-        kinds = {tuple(_told(layer, "layerType") for layer in graph) for graph in graphs}
-        if len(kinds) != 1 or not graphs[0]:
+        named = [dict(zip(_keys(graph), graph, strict=True)) for graph in graphs]
+        if not named or not named[0] or any(one.keys() != named[0].keys() for one in named):
             raise FlyweightError("OpenVINO's counters have other layers from model to model")
-        timings = tuple(
-            Timing(self._operation(layers[0]), _seconds([_told(x, "execTimeMcs") for x in layers]))
-            for layers in zip(*graphs, strict=True)
-        )
+        timings = []
+        for key, layer in named[0].items():
+            operation, took = self._operation(layer), [_took(one[key]) for one in named]
+            # What moves data and takes no time is done in place: nothing is moved.
+            if operation.kind != MOVEMENT or any(took):
+                timings.append(Timing(operation, _seconds(took)))
         # Means are what there is of layers, so the call's time is one, too.
-        return Profile(timings, statistics.fmean(calls_s), len(timings), sum(self._calls))
+        return Profile(tuple(timings), statistics.fmean(calls_s), len(timings), sum(self._calls))
 
     def close(self) -> None:
         """Nothing is left."""
@@ -107,60 +109,39 @@ class OpenVinoProfiler:
         )
 
 
-Shaped = tuple[tuple[int, ...], int]
-"""A shape, and the bytes of an element."""
-
-
-def operation_of(
-    kind: str,
-    name: str,
-    read: list[Shaped],
-    written: list[Shaped],
-    node: OnnxNode | None,
-    of_input: bool,
-) -> Operation:
-    """A layer as an operation.
-
-    Args:
-        kind: the layer's type.
-        name: what the plugin calls it.
-        read: what it reads.
-        written: what it puts out.
-        node: of the model, that it was made of.
-        of_input: whether it reads the caller's images.
-    """
-    output = written[0][0] if written else ()
-    product = kind_of_openvino(kind, False, False) == CONVOLUTION
-    madds, depthwise = 0, False
-    if product and node is not None:
-        madds, depthwise = node.madds, node.depthwise
-    elif product and len(read) > 1 and len(output) > 1 and "onvolution" in kind:
-        weights = read[1][0]
-        madds = math.prod(output) * (math.prod(weights) // output[1])
-        depthwise = weights[0] == output[1] and len(weights) > len(output)
-    return Operation(
-        name=(node.module if node is not None else "") or name,
-        operation=kind,
-        kind=kind_of_openvino(kind, depthwise, of_input),
-        output=output,
-        madds=madds,
-        elements=sum(math.prod(shape) for shape, _ in (*read, *written)),
-        bytes=sum(math.prod(shape) * size for shape, size in (*read, *written)),
-    )
-
-
 def _told(layer: Any, what: str) -> str:
     """What the plugin's graph says of a layer."""
     told: Mapping[str, Any] = layer.rt_info
     return str(told[what].astype(str)) if what in told else ""
 
 
-def _done(layer: Any) -> bool:
-    return _told(layer, "execTimeMcs") not in ("", _NOT_DONE)
+def _keys(graph: list[Any]) -> list[str]:
+    """What layers are called in every model that is compiled of a network.
+
+    Names that the plugin makes up end in a number that differs from model to model; those that are
+    the same without it are told apart by their order.
+    """
+    found: list[str] = []
+    for layer in graph:
+        made_up = _told(layer, "layerType") != "Convolution"
+        name = re.sub(r"_\d+", "_", layer.friendly_name) if made_up else layer.friendly_name
+        found.append(f"{name} {sum(key.startswith(f'{name} ') for key in found)}")
+    return found
 
 
-def _seconds(told: list[str]) -> float:
-    return (statistics.median(float(text) for text in told) + _CUT_OFF) * 1e-6
+def _took(layer: Any) -> float:
+    """Microseconds; what takes less than one is said not to be executed."""
+    told = _told(layer, "execTimeMcs")
+    return 0.0 if told == _NOT_DONE else float(told)
+
+
+def _works(layer: Any) -> bool:
+    return _told(layer, "layerType") not in ("", "Const", "Input", "Output")
+
+
+def _seconds(microseconds: list[float]) -> float:
+    found = statistics.median(microseconds)
+    return (found + _CUT_OFF if found else _CUT_OFF / 2) * 1e-6
 
 
 def _shape(port: Any) -> tuple[int, ...]:

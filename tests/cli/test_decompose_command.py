@@ -105,7 +105,7 @@ def test_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ([*SMALL[:-1], "0s"], 2, "'0s' is no duration"),
         ([*SMALL, "--threads", "0"], 2, "threads must be 1 or more"),
         ([*SMALL, "--batch", "0"], 2, "the batch must be 1 or more"),
-        ([*SMALL, "--top", "-1"], 2, "-1"),
+        ([*SMALL, "--top", "-1"], 2, "'--top'"),
         ([*SMALL, "--input", "3,0,5"], 2, "no size"),
         ([*SMALL, "--json", "no/such/folder.json"], 1, "there is no folder no/such"),
         ([*SMALL, "--png", "."], 1, "it is a folder"),

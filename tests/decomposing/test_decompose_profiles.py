@@ -7,7 +7,7 @@ import torch
 from known_networks import Mixed
 
 from flyweight.decomposing import onnx_runtime, open_vino_layers
-from flyweight.decomposing.eager import Event, matching
+from flyweight.decomposing.eager import Event, copies_in, matching
 from flyweight.decomposing.onnx_nodes import OnnxNode, OnnxNodes
 from flyweight.graph import to_onnx
 
@@ -38,6 +38,17 @@ def test_events_that_are_not_there() -> None:
     assert matching(NESTED, ["aten::relu_", "aten::convolution"]) is None
     assert matching([], ["aten::relu_"]) is None
     assert matching(NESTED, []) == []
+
+
+def test_copies_of_what_an_operation_reads() -> None:
+    """One that is made, as a whole; not one that wasn't needed, nor that of a bias."""
+    nested = events(
+        ("aten::contiguous", 0, 1), ("aten::contiguous", 10, 20), ("aten::clone", 11, 18),
+        ("aten::copy_", 12, 15), ("aten::copy_", 40, 5),
+    )  # fmt: skip
+    assert [(event.name, event.start) for event in copies_in(nested)] == [("aten::contiguous", 10)]
+    assert copies_in(nested[:1]) == []
+    assert copies_in([]) == []
 
 
 @pytest.fixture(scope="module")

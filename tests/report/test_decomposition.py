@@ -5,14 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ENVIRONMENT
 
 from flyweight.decomposing import Bound, Decomposition, Operation, Part, Peaks
-from flyweight.records import Ratio, Record
+from flyweight.records import Environment, Ratio, Record
 from flyweight.report import palette
 from flyweight.report.decomposition import picture, write_decomposition_png
 
 US = 10**6
+ENVIRONMENT = Environment(
+    cpu="Imaginary CPU", instruction_sets=(), gpu=None, cores=2, threads=1, governor=None,
+    load_average=None, memory_bytes=0, os="Linux", python="3.11", libraries={}, commit=None,
+    engine="eager", lowered=False, dtype="float32", layout="NCHW", batch=1, input=(1, 3, 16, 16),
+)  # fmt: skip
 PEAKS = Peaks(1, 50e9, (1 << 16, 1 << 24), (100e9, 20e9))
 
 

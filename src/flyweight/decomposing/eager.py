@@ -34,7 +34,9 @@ from flyweight.nn import label
 
 HOW = "PyTorch's profiler"
 _CALL = "flyweight::call"
-_COPIES = ("aten::contiguous", "aten::clone", "aten::copy_", "aten::_to_copy", "aten::to")
+_COPIES, _COPYING = ("aten::contiguous", "aten::clone"), "aten::copy_"
+"""What makes a map lie side by side, if it really copies. Other copies, of a bias say, are the
+operation's own."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,7 @@ class EagerProfiler:
         own: list[tuple[int, int]] = []
         copies: list[tuple[int, int]] = []
         for at, (event, nested) in enumerate(matched):
-            moved = _outermost(nested) if self._seen[at].operation.kind != MOVEMENT else []
+            moved = copies_in(nested) if self._seen[at].operation.kind != MOVEMENT else []
             notes = sum(1 for e in nested if any(c.start <= e.start < c.end for c in moved))
             time = sum(copy.duration for copy in moved)
             own.append((event.duration - time, 1 + len(nested) - notes))
@@ -282,11 +284,13 @@ def matching(
     return found if wanted == len(names) else None
 
 
-def _outermost(nested: Sequence[Event]) -> list[Event]:
-    """Copies, but not those that are part of another one."""
+def copies_in(nested: Sequence[Event]) -> list[Event]:
+    """Copies that an operation makes of what it reads, but not those that are part of another."""
     found: list[Event] = []
     for event in nested:
-        if event.name in _COPIES and not (found and event.start < found[-1].end):
+        if event.name not in _COPIES or (found and event.start < found[-1].end):
+            continue
+        if any(e.name == _COPYING and event.start <= e.start < event.end for e in nested):
             found.append(event)
     return found
 

@@ -36,49 +36,77 @@ INLINE window window_of(
     return (window){first, last, p->counting == WITH_PADDING ? counted : last - first};
 }
 
+/* One more number of a window. */
+INLINE vec taken(int32_t kind, vec v, vec x) {
+    return kind == LARGEST ? larger(v, x) : kind == SMALLEST ? smaller(v, x) : v + x;
+}
+
+/* A row of a window; one of three, the usual size, without a loop. */
+INLINE vec along(int32_t kind, vec v, const float *at, int64_t count, int64_t right) {
+    if (count == 3)
+        return taken(kind, taken(kind, taken(kind, v, load(at)), load(at + right)),
+                     load(at + 2 * right));
+    for (int64_t b = 0; b < count; b++, at += right)
+        v = taken(kind, v, load(at));
+    return v;
+}
+
+INLINE vec over(
+    int32_t kind, const float *row, int64_t rows, int64_t columns, int64_t down, int64_t right
+) {
+    vec v = splat(kind == LARGEST ? -INFINITY : kind == SMALLEST ? INFINITY : 0.0f);
+    for (int64_t a = 0; a < rows; a++, row += down)
+        v = along(kind, v, row, columns, right);
+    return v;
+}
+
+/* How many steps of a window are in it. */
+INLINE int64_t steps(window all, int64_t dilation) {
+    return all.last > all.first ? (all.last - all.first + dilation - 1) / dilation : 0;
+}
+
+static void pool_pixel(
+    const worker *w, const pooling *p, int64_t y, int64_t x, window rows, window columns,
+    int64_t in_away, int64_t out_away
+) {
+    int64_t high = steps(rows, p->dilation_y), wide = steps(columns, p->dilation_x);
+    float divisor = p->counting == FIXED ? p->divisor : (float)(rows.counted * columns.counted);
+    for (int32_t i = 0; i < p->part_count; i++) {
+        const part *q = p->parts + i;
+        int64_t down = (int64_t)q->from.row * p->dilation_y;
+        int64_t right = (int64_t)q->from.pixel * p->dilation_x;
+        const float *first = pixel_away(w, &q->from, in_away, rows.first, columns.first);
+        float *out = (float *)pixel_away(w, &p->out, out_away, y, x) + q->column;
+        for (int64_t c = 0; c < q->count; c += LANES) {
+            vec v;
+            if (p->kind == LARGEST)
+                v = over(LARGEST, first + c, high, wide, down, right);
+            else if (p->kind == SMALLEST)
+                v = over(SMALLEST, first + c, high, wide, down, right);
+            else
+                v = over(TOTAL, first + c, high, wide, down, right);
+            if (p->kind == AVERAGE)
+                v = v / divisor;
+            store(out + c, limited(v, p->done.before));
+        }
+        if (p->done.curve)
+            bend(w, &p->done, q->column, out, q->count);
+    }
+}
+
 static void pool_pixels(
     const worker *w, const pooling *p, int64_t from, int64_t to, int64_t in_away, int64_t out_away
 ) {
-    for (int64_t o = from; o < to; o++) {
-        int64_t y = o / p->width, x = o % p->width;
+    for (int64_t o = from; o < to;) {
+        int64_t y = o / p->width, x = o % p->width, end = o + p->width - x;
         window rows = window_of(
             p, y, p->in_height, p->height, p->kernel_y, p->stride_y, p->top, p->dilation_y
         );
-        window columns = window_of(
-            p, x, p->in_width, p->width, p->kernel_x, p->stride_x, p->left, p->dilation_x
-        );
-        float start = p->kind == LARGEST ? -INFINITY : p->kind == SMALLEST ? INFINITY : 0.0f;
-        float divisor =
-            p->counting == FIXED ? p->divisor : (float)(rows.counted * columns.counted);
-        for (int32_t i = 0; i < p->part_count; i++) {
-            const part *q = p->parts + i;
-            int64_t down = (int64_t)q->from.row * p->dilation_y;
-            int64_t right = (int64_t)q->from.pixel * p->dilation_x;
-            const float *first =
-                pixel_away(w, &q->from, in_away, rows.first, columns.first);
-            float *out = (float *)pixel_away(w, &p->out, out_away, y, x) + q->column;
-            for (int64_t c = 0; c < q->count; c += LANES) {
-                vec v = splat(start);
-                const float *row = first + c;
-                for (int64_t a = rows.first; a < rows.last; a += p->dilation_y, row += down) {
-                    const float *at = row;
-                    int64_t b = columns.first;
-                    if (p->kind == LARGEST)
-                        for (; b < columns.last; b += p->dilation_x, at += right)
-                            v = larger(v, load(at));
-                    else if (p->kind == SMALLEST)
-                        for (; b < columns.last; b += p->dilation_x, at += right)
-                            v = smaller(v, load(at));
-                    else
-                        for (; b < columns.last; b += p->dilation_x, at += right)
-                            v += load(at);
-                }
-                if (p->kind == AVERAGE)
-                    v = v / divisor;
-                store(out + c, limited(v, p->done.before));
-            }
-            if (p->done.curve)
-                bend(w, &p->done, q->column, out, q->count);
+        for (end = end < to ? end : to; o < end; o++, x++) {
+            window columns = window_of(
+                p, x, p->in_width, p->width, p->kernel_x, p->stride_x, p->left, p->dilation_x
+            );
+            pool_pixel(w, p, y, x, rows, columns, in_away, out_away);
         }
     }
 }

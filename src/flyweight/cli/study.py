@@ -160,10 +160,8 @@ def _print(result: "StudyResult") -> None:
     for computed in result.computed:
         print()
         _print_table(computed)
-    if result.verdicts:
-        print()
-    for verdict in result.verdicts:
-        print(verdict.sentence)
+    if result.together is not None:
+        print(f"\n{result.together.sentence}")
 
 
 def _print_table(shown: "Table") -> None:

@@ -39,7 +39,7 @@ def kendall(costs: Floats, times: Floats) -> Floats:
     return agreed
 
 
-def order_by_flops(runs: Sequence[Sequence[Record]], claim: str) -> tuple[Verdict, ...]:
+def order_by_flops(runs: Sequence[Sequence[Record]], claim: str) -> Verdict | None:
     """Whether the order of networks by multiply-adds is their order by time.
 
     It "holds" where tau is `PREDICTS` at least, with its whole interval; it "does not hold" where
@@ -52,12 +52,12 @@ def order_by_flops(runs: Sequence[Sequence[Record]], claim: str) -> tuple[Verdic
         claim: what is asked.
 
     Returns:
-        Nothing for fewer than three networks.
+        None for fewer than three networks.
     """
     records = [record for run in runs for record in run]
     costs = np.array([_madds(record) for record in records], float)
     if len(set(costs)) < 3:
-        return ()
+        return None
     times = np.concatenate([_image_times(run) for run in runs])
     found = float(kendall(costs, times))
     random = np.random.default_rng(0)  # the same records always give the same interval
@@ -73,10 +73,10 @@ def order_by_flops(runs: Sequence[Sequence[Record]], claim: str) -> tuple[Verdic
         f"of {len(records)} networks' pairs {(1 + found) / 2:.0%} are ordered by time as by FLOPs;"
         f" Kendall's tau {found:.2f} ({low:.2f} to {high:.2f} over rounds)"
     )
-    return (Verdict(answer, reason, found, low, high, claim),)
+    return Verdict(answer, reason, found, low, high, claim)
 
 
-def spread_at_equal_flops(records: Sequence[Record], claim: str) -> tuple[Verdict, ...]:
+def spread_at_equal_flops(records: Sequence[Record], claim: str) -> Verdict | None:
     """Whether networks of nearly equal multiply-adds take nearly equally long.
 
     Of the networks within `NEAR` of the first, the slowest one's time over the fastest one's, by
@@ -89,11 +89,11 @@ def spread_at_equal_flops(records: Sequence[Record], claim: str) -> tuple[Verdic
         claim: what is asked.
 
     Returns:
-        Nothing for fewer than two such networks.
+        None for fewer than two such networks.
     """
     near = [one for one in records if abs(_madds(one) / _madds(records[0]) - 1) <= NEAR]
     if len(near) < 2:
-        return ()
+        return None
     near.sort(key=lambda record: record.median_s)
     fastest, slowest = near[0], near[-1]
     ratio = paired_ratio(slowest.samples_s, fastest.samples_s)
@@ -109,7 +109,7 @@ def spread_at_equal_flops(records: Sequence[Record], claim: str) -> tuple[Verdic
         f" {ratio.value:.2f} ({ratio.low:.2f}-{ratio.high:.2f}): {_name(slowest)} over"
         f" {_name(fastest)}"
     )
-    return (Verdict(answer, reason, ratio.value, ratio.low, ratio.high, claim),)
+    return Verdict(answer, reason, ratio.value, ratio.low, ratio.high, claim)
 
 
 def _madds(record: Record) -> int:

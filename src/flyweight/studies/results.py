@@ -68,7 +68,7 @@ class StudyResult:
         series: what was timed or counted.
         computed: tables that need no timing.
         charts: pictures of the tables; those of columns that weren't timed are left out.
-        verdicts: what the times of all series say together.
+        together: what the times of all series say; None where nothing is claimed of that.
         records: all samples and the environment.
     """
 
@@ -81,7 +81,7 @@ class StudyResult:
     series: tuple[SeriesResult, ...]
     computed: tuple[Table, ...]
     charts: tuple[Chart, ...]
-    verdicts: tuple[Verdict, ...]
+    together: Verdict | None
     records: tuple[Record, ...]
 
     @property
@@ -156,14 +156,12 @@ def study_result(
         if timed:
             by_series[one.name] = timed
     computed = study.computed() if study.computed is not None else ()
-    together: Sequence[Verdict] = ()
-    if study.conclude is not None and by_series:
-        together = study.conclude(by_series)
+    together = study.conclude(by_series) if study.conclude is not None and by_series else None
     used = [record for timed in by_series.values() for record in timed.values()]
     return StudyResult(
         study.name, study.title, study.claim, study.source, study.reading, setting, tuple(found),
         computed, _drawable(study.charts, (*(one.table for one in found), *computed)),
-        tuple(together), tuple(used),
+        together, tuple(used),
     )  # fmt: skip
 
 
@@ -199,15 +197,13 @@ def series_result(study: Study, series: Series, timed: dict[str, Record]) -> Ser
         columns += more
         for row, extra in zip(rows, values, strict=True):
             row += extra
-    verdicts: Sequence[Verdict] = ()
-    if study.judge is not None and timed:
-        verdicts = study.judge(series, timed)
+    found = [judge(series, timed) for judge in study.judges] if timed else []
     warnings = dict.fromkeys(text for record in timed.values() for text in record.warnings)
     complete = all(record.complete for record in timed.values())
     return SeriesResult(
         series.name,
         Table(series.name, tuple(columns), tuple(map(tuple, rows))),
-        tuple(verdicts),
+        tuple(verdict for verdict in found if verdict is not None),
         tuple(warnings),
         complete,
     )

@@ -78,8 +78,7 @@ def run_study(
     setting = Setting(engine, batch, options.threads, options.precision)
     records = list(known)
     for owner, one in _to_time(study, asked):
-        done = series_records(owner, one, setting, records)
-        if done and all(record.complete for record in done.values()):
+        if not is_untimed(owner, one, setting, records):
             continue
         found, complete = _timed(owner, one, setting, options, budget_s, telling)
         records += found
@@ -89,10 +88,21 @@ def run_study(
     return study_result(replace(study, series=asked), records, setting)
 
 
+def is_untimed(study: Study, series: Series, setting: Setting, records: Sequence[Record]) -> bool:
+    """Whether a series is still to be timed: the records hold it in part, or not at all."""
+    done = series_records(study, series, setting, records)
+    return series.timed and not (done and all(record.complete for record in done.values()))
+
+
+def share_of(cases: int) -> float:
+    """How many times the budget for a series one with so many cases takes."""
+    return max(1.0, cases / USUAL_CASES)
+
+
 def _to_time(study: Study, asked: Sequence[Series]) -> list[tuple[Study, Series]]:
     """The series to be timed, each with the study whose they are."""
     if study.timings is None:
-        return [(study, one) for one in asked if one.timed]
+        return [(study, one) for one in asked]
     names = {one.name for one in asked}
     return [(study.timings, one) for one in study.timings.series if one.name in names]
 
@@ -124,9 +134,8 @@ def _timed(
             telling.failed(key, error)
     if not runners:
         raise failure or FlyweightError(f"{study.name} {series.name}: no network to run")
-    share = max(1.0, len(runners) / USUAL_CASES)
     try:
-        return measure(runners, budget_s * share, telling.progress).records, True
+        return measure(runners, budget_s * share_of(len(runners)), telling.progress).records, True
     except MeasurementInterrupted as interrupted:
         return interrupted.measurements.records, False
 

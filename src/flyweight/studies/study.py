@@ -1,6 +1,6 @@
 """What a study is: rows of a paper's table, what the paper prints for them, what it claims."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -71,10 +71,10 @@ class Series:
 
 Timed = Mapping[str, Record]
 """Records of one run, which were interleaved, by the cases' labels."""
-Judge = Callable[[Series, Timed], Sequence[Verdict]]
-"""Says what a series' times mean for the study's claims; nothing where none is about them."""
-Conclude = Callable[[Mapping[str, Timed]], Sequence[Verdict]]
-"""Says what the times of several series mean together, by the series' names."""
+Judge = Callable[[Series, Timed], Verdict | None]
+"""Says what a series' times mean for a claim. None where the claim isn't about these cases."""
+Conclude = Callable[[Mapping[str, Timed]], Verdict | None]
+"""Likewise of the times of several series together, by the series' names."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ class Study:
         source: the paper and its table.
         claim: what the paper says the table shows.
         series: all that the table has, the smallest networks first on each platform.
-        judge: whether the claims hold here; None where nothing is claimed of times.
-        conclude: likewise for claims about all series together.
+        judges: whether the claims hold here, one each; none where nothing is claimed of times.
+        conclude: likewise for a claim about all series together.
         cost: which computed columns are shown: "bound" for memory access and its lower bound (Eq. 1
             and 2 of ShuffleNet V2), "network" for parameters and memory access.
         computed: tables that need no timing.
@@ -103,7 +103,7 @@ class Study:
     source: str
     claim: str
     series: tuple[Series, ...] = ()
-    judge: Judge | None = None
+    judges: tuple[Judge, ...] = ()
     conclude: Conclude | None = None
     cost: Literal["bound", "network"] = "network"
     computed: Callable[[], tuple[Table, ...]] | None = None

@@ -43,7 +43,7 @@ def figure1() -> Study:
         "ShuffleNet V2, Figure 1",
         "of these architectures ShuffleNet v2 is the fastest at every level of FLOPs",
         series,
-        judge=reference_beats_all,
+        judges=(reference_beats_all,),
         charts=_charts(),
         reading="drawn from Table 8, with errors instead of accuracies",
         timings=timings,

@@ -79,7 +79,7 @@ def table1a() -> Study:
         "ShuffleNet V2, Appendix Table 1a",
         "ShuffleNet v2 is the fastest network at every level of FLOPs and every input size",
         tuple(series),
-        judge=reference_beats_all,
+        judges=(reference_beats_all,),
         reading=f"sizes are width x height; {_MOBILENET}",
     )
 
@@ -119,7 +119,7 @@ def table7() -> Study:
         "ShuffleNet V2, Table 7",
         "ShuffleNet v2 is the fastest backbone, ShuffleNet v2* apart",
         series,
-        judge=reference_beats_all,
+        judges=(reference_beats_all,),
         reading="the paper's speeds are of the whole detector, Light-Head R-CNN, on its GPU with"
         " batches of 4 (--batch 4); here the backbones alone are timed, up to the pooled features,"
         f" so their speeds differ more; {_MOBILENET}; ShuffleNet v2* has its additional convolution"

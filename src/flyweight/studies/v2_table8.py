@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from flyweight.records import Record
 from flyweight.studies.ranking import kendall, order_by_flops, spread_at_equal_flops
-from flyweight.studies.study import Case, Published, Series, Study, Timed
+from flyweight.studies.study import Case, Judge, Published, Series, Study, Timed
 from flyweight.studies.tables import Column, Table, Value
 from flyweight.studies.verdicts import Verdict, all_slower_than, times_over
 from flyweight.studies.zoo_cases import printed, zoo_case
@@ -102,8 +103,8 @@ def table8_series() -> tuple[Series, ...]:
     )
 
 
-# Architectures that the text says are slower than ShuffleNet v2, and in which words.
 _FASTER = "ShuffleNet v2 is faster than {} (paper: {:.2f} times as fast on its GPU, {:.2f} on ARM)"
+# Architectures that the text says are slower than ShuffleNet v2, and in which words.
 _SLOWER = {
     "MobileNet v2": _FASTER,
     "ShuffleNet v1": _FASTER,
@@ -116,43 +117,65 @@ _ORDER = "is the order by FLOPs the order by time"
 _SPREAD = "do networks of nearly equal FLOPs take nearly equally long"
 
 
-def _printed_ratio(cases: Mapping[str, list[Case]], group: str, platform: int) -> float:
+def _of(series: Series, group: str) -> list[Case]:
+    return [case for case in series.cases if case.group == group]
+
+
+def _printed_ratio(series: Series, group: str, platform: int) -> float:
     """How often as fast as the group's fastest case ShuffleNet v2 is by the printed speeds."""
-    own = _number(cases["ShuffleNet v2"][0].published[platform])
-    return own / max(_number(case.published[platform]) for case in cases[group])
+    own = _number(series.cases[0].published[platform])
+    return own / max(_number(case.published[platform]) for case in _of(series, group))
 
 
 def _number(value: Value) -> float:
     return float(value) if isinstance(value, int | float) else float("nan")
 
 
-def judge(series: Series, timed: Timed) -> tuple[Verdict, ...]:
-    """The text's claims on Table 8 at one level, and whether FLOPs order and level times."""
-    cases: dict[str, list[Case]] = {}
-    for case in series.cases:
-        cases.setdefault(case.group, []).append(case)
-    found: list[Verdict] = []
-    for group, claim in _SLOWER.items():
-        labels = [case.label for case in cases.get(group, ())]
+def slower(group: str, claim: str) -> Judge:
+    """Judges whether an architecture's cases are all slower than ShuffleNet v2.
+
+    Args:
+        group: the architecture.
+        claim: with places for its name, and for how often as fast ShuffleNet v2 is on the paper's
+            platforms.
+    """
+
+    def judge(series: Series, timed: Timed) -> Verdict | None:
+        labels = [case.label for case in _of(series, group)]
         ratios = times_over(series.cases[0].label, labels, timed)
-        if ratios:
-            printed_ratios = [_printed_ratio(cases, group, of) for of in (_GPU, _ARM)]
-            found.append(all_slower_than(ratios, claim.format(group, *printed_ratios)))
-    everyone = [case.label for case in series.cases]
-    for case in cases.get("MobileNet v1", ()):
-        ratios = times_over(case.label, everyone, timed)
-        if ratios:
-            found.append(all_slower_than(ratios, _FASTEST))
-    records = [timed[label] for label in everyone if label in timed]
-    return (
-        *found, *order_by_flops([records], _ORDER), *spread_at_equal_flops(records, _SPREAD),
-    )  # fmt: skip
+        if not ratios:
+            return None
+        printed_ratios = [_printed_ratio(series, group, of) for of in (_GPU, _ARM)]
+        return all_slower_than(ratios, claim.format(group, *printed_ratios))
+
+    return judge
 
 
-def _conclude(timed: Mapping[str, Timed]) -> tuple[Verdict, ...]:
+def mobilenet_v1_fastest(series: Series, timed: Timed) -> Verdict | None:
+    """Judges whether MobileNet v1 is faster than all others."""
+    (own,) = _of(series, "MobileNet v1")
+    ratios = times_over(own.label, [case.label for case in series.cases], timed)
+    return all_slower_than(ratios, _FASTEST) if ratios else None
+
+
+def _run(series: Series, timed: Timed) -> list[Record]:
+    return [timed[case.label] for case in series.cases if case.label in timed]
+
+
+def same_order(series: Series, timed: Timed) -> Verdict | None:
+    """Judges whether FLOPs order the networks of a level as time does."""
+    return order_by_flops([_run(series, timed)], _ORDER)
+
+
+def same_times(series: Series, timed: Timed) -> Verdict | None:
+    """Judges whether networks of a level whose FLOPs are nearly equal take equally long."""
+    return spread_at_equal_flops(_run(series, timed), _SPREAD)
+
+
+def _conclude(timed: Mapping[str, Timed]) -> Verdict | None:
     """The order over all levels that were timed, if there are several."""
     if len(timed) < 2:
-        return ()
+        return None
     runs = [list(run.values()) for run in timed.values()]
     return order_by_flops(runs, f"over {', '.join(timed)}: {_ORDER}")
 
@@ -191,7 +214,12 @@ def table8() -> Study:
         "networks of the same FLOPs differ in speed, and ShuffleNet v2 is faster than MobileNet v2,"
         " ShuffleNet v1 and Xception",
         table8_series(),
-        judge=judge,
+        judges=(
+            *(slower(*claim) for claim in _SLOWER.items()),
+            mobilenet_v1_fastest,
+            same_order,
+            same_times,
+        ),
         conclude=_conclude,
         computed=_printed_order,
         reading="the paper's GPU ran batches of 8 (--batch 8), its ARM one image at a time; the"

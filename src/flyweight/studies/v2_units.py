@@ -100,7 +100,7 @@ def units() -> Study:
         "ShuffleNet V2, Appendix Table 1b",
         "ShuffleNet v2's unit is the fastest",
         tuple(series),
-        judge=reference_beats_all,
+        judges=(reference_beats_all,),
         cost="bound",
         reading="the paper prints no channels but ShuffleNet v2's: the others' are those nearest in"
         " FLOPs; its batch is unknown, as the GPU's figures are too low for one image (--batch 8"

@@ -108,22 +108,22 @@ def times_over(reference: str, labels: Sequence[str], records: Mapping[str, Reco
     ]
 
 
-def reference_is_fastest(series: "Series", records: Mapping[str, Record]) -> tuple[Verdict, ...]:
+def reference_is_fastest(series: "Series", records: Mapping[str, Record]) -> Verdict | None:
     """Judge a series by the claim that what the others have, and its reference hasn't, costs time.
 
-    Nothing where the reference, or all others, couldn't be run.
+    None where the reference, or all others, couldn't be run.
     """
     ratios = _over_reference(series, records)
-    return (slower_than(ratios),) if ratios else ()
+    return slower_than(ratios) if ratios else None
 
 
-def reference_beats_all(series: "Series", records: Mapping[str, Record]) -> tuple[Verdict, ...]:
+def reference_beats_all(series: "Series", records: Mapping[str, Record]) -> Verdict | None:
     """Judge a series by the claim that each of its other cases is slower than its reference.
 
-    Nothing where the reference, or all others, couldn't be run.
+    None where the reference, or all others, couldn't be run.
     """
     ratios = _over_reference(series, records)
-    return (all_slower_than(ratios),) if ratios else ()
+    return all_slower_than(ratios) if ratios else None
 
 
 def _over_reference(series: "Series", records: Mapping[str, Record]) -> Ratios:

@@ -45,7 +45,7 @@ def test_figure1_is_drawn_from_table8() -> None:
     assert result.series[0].verdicts[0].answer == "holds"
     assert len(result.charts) == 6
     # Without times the charts of them aren't there.
-    assert len(study_result(FIGURE_1).charts) == 4
+    assert len(study_result(replace(FIGURE_1, series=FIGURE_1.series[:1])).charts) == 4
 
 
 def test_figure1_times_table8(monkeypatch: pytest.MonkeyPatch) -> None:

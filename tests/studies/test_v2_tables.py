@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+import torch
 from torch import nn
 
 from flyweight.studies import STUDIES, Case, Series, case_cost, study_result
@@ -188,7 +189,8 @@ def test_backbones() -> None:
         for one in found.cases:
             assert one.shape == (3, 800, 1200)
             assert one.build is not None
-            assert isinstance(one.build().classifier, nn.Identity)
+            with torch.device("meta"):
+                assert isinstance(one.build().classifier, nn.Identity)
     # A further 3x3 depthwise convolution in 13 basic units, on half of 48, 96 and 192 channels at
     # 100x150, 50x75 and 25x38 (rounded up).
     more = 9 * (3 * 24 * 100 * 150 + 7 * 48 * 50 * 75 + 3 * 96 * 25 * 38) / 1e6

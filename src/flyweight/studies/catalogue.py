@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from flyweight.errors import UsageError, unknown
+from flyweight.studies import mobilenet_v1, mobilenet_v2, shufflenet_v1, squeezenet, squeezenext
 from flyweight.studies.guidelines import guidelines
 from flyweight.studies.study import Study
 from flyweight.studies.v2_figure1 import figure1
@@ -30,7 +31,16 @@ def _shufflenet_v2() -> tuple[Study, ...]:
     )
 
 
-STUDIES: dict[str, Study] = {study.name: study for study in _shufflenet_v2()}
+OF_OTHER_PAPERS = (
+    *shufflenet_v1.STUDIES,
+    *mobilenet_v1.STUDIES,
+    *mobilenet_v2.STUDIES,
+    *squeezenet.STUDIES,
+    *squeezenext.STUDIES,
+)
+STUDIES: dict[str, Study] = {
+    study.name: study for study in (*_shufflenet_v2(), *OF_OTHER_PAPERS)
+}
 """Under their papers, and in those in their order."""
 
 

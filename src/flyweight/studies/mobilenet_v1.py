@@ -30,10 +30,9 @@ _TABLE_2 = {
 }
 
 
-def _layer_type(layer: nn.Module) -> str:
+def _layer_type(layer: nn.Conv2d | nn.Linear) -> str:
     if isinstance(layer, nn.Linear):
         return "Fully Connected"
-    assert isinstance(layer, nn.Conv2d)
     if layer.groups > 1:
         return "Conv DW 3x3"
     return "Conv 1x1" if layer.kernel_size == (1, 1) else "Conv 3x3"
@@ -43,12 +42,14 @@ def _by_layer_type() -> tuple[Table, ...]:
     with torch.device("meta"):
         model = building("mobilenet_v1_x1_0")()
         counted = count_model(model, (1, 3, 224, 224))
-    madds, params = dict.fromkeys(_TABLE_2, 0), dict.fromkeys(_TABLE_2, 0)
+    madds, weights = dict.fromkeys(_TABLE_2, 0), dict.fromkeys(_TABLE_2, 0)
     for one in counted.operations:
         if one.madds:
-            kind = _layer_type(model.get_submodule(one.module))
+            layer = model.get_submodule(one.module)
+            assert isinstance(layer, nn.Conv2d | nn.Linear)
+            kind = _layer_type(layer)
             madds[kind] += one.madds
-            params[kind] += one.params
+            weights[kind] += layer.weight.numel()
     columns = (
         Column("", "label"),
         Column("FLOPs", "published", digits=2, percent=True),
@@ -59,7 +60,7 @@ def _by_layer_type() -> tuple[Table, ...]:
     )
     rows = [
         (kind, printed[0], madds[kind] / sum(madds.values()),
-         printed[1], params[kind] / sum(params.values()), printed[2])
+         printed[1], weights[kind] / sum(weights.values()), printed[2])
         for kind, printed in _TABLE_2.items()
     ]  # fmt: skip
     return (Table("share of each type of layer", columns, tuple(rows)),)

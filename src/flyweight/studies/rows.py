@@ -20,17 +20,20 @@ def building(name: str) -> Callable[[], nn.Module]:
     return partial(create_model, name)
 
 
-def network(label: str, name: str, *published: Value, side: int = 224, note: str = "") -> Case:
+def network(
+    label: str, name: str, *published: Value, side: int | tuple[int, int] = 224, note: str = ""
+) -> Case:
     """A row of a table.
 
     Args:
         label: as the table has it.
         name: one of `flyweight.list_models()`.
         published: one figure for each column of the series.
-        side: of the square input, in pixels.
+        side: of the square input, in pixels; or height and width.
         note: where the network isn't quite the table's, and why.
     """
-    return Case(label, building(name), (3, side, side), published, note)
+    height, width = (side, side) if isinstance(side, int) else side
+    return Case(label, building(name), (3, height, width), published, note)
 
 
 def images_per_s(ms: float) -> float:

@@ -213,8 +213,8 @@ def _arm_times() -> tuple[Series, ...]:
         for (label, name, mflops, error, note), ms in zip(rows, times, strict=True):
             # The table prints FLOPs once, those of 224x224.
             flops = mflops if height == 224 else None
-            case = network(label, name, flops, error, ms, images_per_s(ms), note=note)
-            cases.append(Case(label, case.build, (3, height, width), case.published, note))
+            printed = (flops, error, ms, images_per_s(ms))
+            cases.append(network(label, name, *printed, side=(height, width), note=note))
         found.append(Series(f"{height}x{width}", columns, tuple(cases)))
     return tuple(found)
 
@@ -266,7 +266,7 @@ STUDIES = (
         "ShuffleNet 0.5x, with an 18th of AlexNet's FLOPs, is about 13 times as fast", _arm_times(),
         judge=faster_than(_HALF, _ALEXNET, as_printed=True),
         reading="speeds are 1000 / the printed times; each size is judged by what they say there;"
-        " what AlexNet's linear layers read of larger images isn't said: here the last map is averaged"
-        f" to 6x6; {_ARCH2}",
+        " what AlexNet's linear layers read of larger images isn't said: here the last map is"
+        f" averaged to 6x6; {_ARCH2}",
     ),
 )  # fmt: skip

@@ -1,5 +1,7 @@
 """What tests read of studies' tables."""
 
+import functools
+
 from flyweight.studies import STUDIES, Case, Column, Table, case_cost, study_result
 from flyweight.studies.tables import Value
 
@@ -27,6 +29,7 @@ def counted(study: str, series: str = "") -> dict[str, tuple[float, float]]:
     return {label: (cost.madds / 1e6, cost.params / 1e6) for label, cost in costs.items()}
 
 
+@functools.cache
 def computed(study: str, name: str = "") -> Table:
     """The computed table whose name begins so."""
     (found,) = [one for one in study_result(STUDIES[study]).computed if one.name.startswith(name)]

@@ -57,7 +57,7 @@ def case_cost(case: Case) -> CaseCost:
 def _counted(build: Callable[[], nn.Module], shape: tuple[int, int, int]) -> CaseCost:
     with torch.device("meta"):
         network = build()
-        counted = count_model(network, (1, *shape))
+    counted = count_model(network, (1, *shape))
     costly = [one for one in counted.operations if one.madds]
     bound = 0.0
     for one in costly:

@@ -41,7 +41,7 @@ def _layer_type(layer: nn.Conv2d | nn.Linear) -> str:
 def _by_layer_type() -> tuple[Table, ...]:
     with torch.device("meta"):
         model = building("mobilenet_v1_x1_0")()
-        counted = count_model(model, (1, 3, 224, 224))
+    counted = count_model(model, (1, 3, 224, 224))
     madds, weights = dict.fromkeys(_TABLE_2, 0), dict.fromkeys(_TABLE_2, 0)
     for one in counted.operations:
         if one.madds:

@@ -3,6 +3,7 @@
 Its tables of detection and segmentation aren't at hand, so they aren't here.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,9 +18,11 @@ from flyweight.studies.tables import Column, Table, Value
 _NAME = "MobileNetV2 (arXiv 1801.04381), {}"
 
 
+@functools.cache
 def _counted(name: str) -> Cost:
     with torch.device("meta"):
-        return count_model(building(name)(), (1, 3, 224, 224))
+        model = building(name)()
+    return count_model(model, (1, 3, 224, 224))
 
 
 # Table 2, with the operations of each line.

@@ -74,9 +74,10 @@ def parts(name: str, side: int = 224) -> tuple[Part, ...]:
         side: of the square input, in pixels.
     """
     with torch.device("meta"):
-        model = building(name)()
-        assert isinstance(model, Network)
-        return tuple(_walk(model.eval(), torch.empty(1, 3, side, side)))
+        model = building(name)().eval()
+    assert isinstance(model, Network)
+    with torch.no_grad():
+        return tuple(_walk(model, torch.empty(1, 3, side, side, device="meta")))
 
 
 def _walk(model: Network, x: torch.Tensor) -> Iterator[Part]:

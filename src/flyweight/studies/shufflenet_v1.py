@@ -10,7 +10,7 @@ from flyweight.studies.speedups import faster, faster_than
 from flyweight.studies.study import Case, Published, Series, Study
 from flyweight.studies.tables import Column, Table, Value
 
-_NAME = "ShuffleNet V1 (arXiv 1707.01083 {}), Table {}"
+_NAME = "ShuffleNet V1 (arXiv 1707.01083), Table {} of {}"
 _V1, _V2 = (Published(f"top-1 error, arXiv {version}", "%") for version in ("v1", "v2"))
 _MFLOPS = Published("FLOPs", "M")
 
@@ -231,38 +231,38 @@ _STEM = (
 
 STUDIES = (
     Study(
-        "shufflenet_v1_table1", "groups, at the same complexity", _NAME.format("v1 and v2", 1),
+        "shufflenet_v1_table1", "groups, at the same complexity", _NAME.format(1, "v1 and v2"),
         "more groups allow more channels at about the same FLOPs", (_complexity(),),
         computed=_architecture,
         reading="only the second pointwise convolution of stage 2's first unit is grouped, as the"
         " text says; the classifier has no bias, as in the authors' code",
     ),
     Study(
-        "shufflenet_v1_table2", "groups, at five complexities", _NAME.format("v1 and v2", 2),
+        "shufflenet_v1_table2", "groups, at five complexities", _NAME.format(2, "v1 and v2"),
         "at the same FLOPs, groups lower the error, most in small networks", _by_groups(),
         reading=f"{_ARCH2}; {_STEM}; only arXiv v1 has arch2. Of times the table says nothing:"
         " ShuffleNet V2's guideline 2 does.",
     ),
     Study(
-        "shufflenet_v1_table3", "with and without channel shuffle", _NAME.format("v1", 3),
+        "shufflenet_v1_table3", "with and without channel shuffle", _NAME.format(3, "v1"),
         "with the shuffle the error is lower, and no FLOPs are added", _shuffles(),
         reading=f"{_ARCH2}; {_STEM}; the speeds say what the shuffle costs here, the table doesn't",
     ),
     Study(
-        "shufflenet_v1_table5", "against MobileNet", _NAME.format("v1 and v2", 5),
+        "shufflenet_v1_table5", "against MobileNet", _NAME.format(5, "v1 and v2"),
         "at every complexity ShuffleNet's error is lower than MobileNet's", _groups(_TABLE_5),
         reading=f"{_ARCH2}; the shallow network has half of the units, and a width fitted likewise;"
         f" {_STEM}",
     ),
     Study(
-        "shufflenet_v1_table6", "against networks of similar error", _NAME.format("v1 and v2", 6),
+        "shufflenet_v1_table6", "against networks of similar error", _NAME.format(6, "v1 and v2"),
         "at a similar error ShuffleNet is much more efficient", _groups(_TABLE_6),
         judge=faster("ShuffleNet"),
         reading="the claim is of FLOPs; it is judged by time: whether the slowest ShuffleNet is"
         f" faster than the fastest other network of its group; {_ARCH2}",
     ),
     Study(
-        "shufflenet_v1_table8", "times on an ARM processor", _NAME.format("v1", 8),
+        "shufflenet_v1_table8", "times on an ARM processor", _NAME.format(8, "v1"),
         "ShuffleNet 0.5x, with an 18th of AlexNet's FLOPs, is about 13 times as fast", _arm_times(),
         judge=faster_than(_HALF, _ALEXNET, as_printed=True),
         reading="speeds are 1000 / the printed times; each size is judged by what they say there;"

@@ -38,9 +38,7 @@ OF_OTHER_PAPERS = (
     *squeezenet.STUDIES,
     *squeezenext.STUDIES,
 )
-STUDIES: dict[str, Study] = {
-    study.name: study for study in (*_shufflenet_v2(), *OF_OTHER_PAPERS)
-}
+STUDIES: dict[str, Study] = {study.name: study for study in (*_shufflenet_v2(), *OF_OTHER_PAPERS)}
 """Under their papers, and in those in their order."""
 
 

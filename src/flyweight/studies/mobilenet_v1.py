@@ -7,13 +7,12 @@ here; nor is Figure 4, whose points have no figures.
 from collections.abc import Sequence
 from functools import partial
 
-import torch
 from torch import nn
 
-from flyweight.counting import count_model
-from flyweight.studies.rows import building, network
+from flyweight.studies.structure import structure
 from flyweight.studies.study import Case, Published, Series, Study
 from flyweight.studies.tables import Column, Table
+from flyweight.studies.zoo_cases import network
 
 _NAME = "MobileNets (arXiv 1704.04861), Table {}"
 _ACCURACY = Published("top-1 accuracy", "%")
@@ -39,13 +38,11 @@ def _layer_type(layer: nn.Conv2d | nn.Linear) -> str:
 
 
 def _by_layer_type() -> tuple[Table, ...]:
-    with torch.device("meta"):
-        model = building("mobilenet_v1_x1_0")()
-    counted = count_model(model, (1, 3, 224, 224))
+    of = structure("mobilenet_v1_x1_0")
     madds, weights = dict.fromkeys(_TABLE_2, 0), dict.fromkeys(_TABLE_2, 0)
-    for one in counted.operations:
+    for one in of.cost.operations:
         if one.madds:
-            layer = model.get_submodule(one.module)
+            layer = of.network.get_submodule(one.module)
             assert isinstance(layer, nn.Conv2d | nn.Linear)
             kind = _layer_type(layer)
             madds[kind] += one.madds

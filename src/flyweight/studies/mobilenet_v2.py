@@ -3,26 +3,16 @@
 Its tables of detection and segmentation aren't at hand, so they aren't here.
 """
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
-from flyweight.counting import Cost, count_model
-from flyweight.studies.rows import Part, building, images_per_s, network, parts
-from flyweight.studies.speedups import faster, faster_than
-from flyweight.studies.study import Published, Series, Study
+from flyweight.studies.speedups import faster, faster_than, images_per_s, printed_speedup
+from flyweight.studies.structure import structure
+from flyweight.studies.study import Judge, Published, Series, Study
 from flyweight.studies.tables import Column, Table, Value
+from flyweight.studies.zoo_cases import network
 
 _NAME = "MobileNetV2 (arXiv 1801.04381), {}"
-
-
-@functools.cache
-def _counted(name: str) -> Cost:
-    with torch.device("meta"):
-        model = building(name)()
-    return count_model(model, (1, 3, 224, 224))
 
 
 # Table 2, with the operations of each line.
@@ -65,19 +55,23 @@ _TABLE_2 = (
 )
 
 
-def by_formula(part: Part, t: int) -> int:
+def by_formula(read: Sequence[int], t: int, outputs: int) -> int:
     """Multiply-adds of a bottleneck as the text counts them: h w d' t (d' + k^2 + d'').
 
-    h and w are those of the map it reads, so with stride 2 it is too much.
+    Args:
+        read: channels d', height h and width w of the map that it reads. With stride 2 it puts out
+            a smaller one, so the count is too high.
+        t: the expansion.
+        outputs: channels d'' that it puts out.
     """
-    inputs, height, width = part.input
-    return height * width * inputs * t * (inputs + 9 + part.output[0])
+    inputs, height, width = read
+    return height * width * inputs * t * (inputs + 9 + outputs)
 
 
 def _operators() -> tuple[Table, ...]:
     """Multiply-adds and weights of each line of Table 2, counted and by the text's formula."""
-    counted = _counted("mobilenet_v2_x1_0").operations
-    blocks = iter(parts("mobilenet_v2_x1_0"))
+    of = structure("mobilenet_v2_x1_0")
+    parts = iter(of.parts())
     columns = (
         Column("", "label"),
         *(Column(name, "published") for name in ("t", "c", "n", "s")),
@@ -89,16 +83,18 @@ def _operators() -> tuple[Table, ...]:
     )
     rows: list[tuple[Value, ...]] = []
     for line in _TABLE_2:
-        mine = [] if line.head else [next(blocks) for _ in range(line.n)]
-        paths = tuple(f"{part.path}." for part in mine) or (f"{line.head}.",)
-        found = [one for one in counted if f"{one.module}.".startswith(paths)]
-        size = mine[-1].output if mine else found[0].output[1:]
-        formula = sum(by_formula(part, line.t) for part in mine) / 1e6 if line.t else None
+        paths = [line.head] if line.head else [next(parts) for _ in range(line.n)]
+        blocks = [of.operations(path) for path in paths]
+        formula = None
+        if line.t:
+            counts = [by_formula(b[0].input[1:], line.t, b[-1].output[1]) for b in blocks]
+            formula = sum(counts) / 1e6
         rows.append(
             (
-                line.label, line.t, line.c, line.n, line.s, " x ".join(map(str, size)),
-                sum(one.madds for one in found) / 1e6, formula,
-                sum(one.params for one in found) / 1e6, _note(line),
+                line.label, line.t, line.c, line.n, line.s,
+                " x ".join(map(str, blocks[-1][-1].output[1:])),
+                sum(one.madds for block in blocks for one in block) / 1e6, formula,
+                sum(one.params for block in blocks for one in block) / 1e6, _note(line),
             )
         )  # fmt: skip
     return (Table("operators", columns, tuple(rows)),)
@@ -155,17 +151,18 @@ def kilobytes(channels: int, side: int) -> float:
 def _between_blocks(name: str) -> dict[int, int]:
     """The most channels at each size of what blocks hand on, the last convolution left out."""
     most: dict[int, int] = {}
-    for part in parts(name):
-        if part.stage != "last":
-            channels, _, side = part.output
-            most[side] = max(most.get(side, 0), channels)
+    of = structure(name)
+    for path in of.parts():
+        if path != "stages.last":
+            layer = of.layer(path)
+            most[layer.size] = max(most.get(layer.size, 0), layer.channels)
     return most
 
 
 def _of_operations(name: str) -> dict[int, int]:
     """The most channels at each size of what any operation puts out."""
     most: dict[int, int] = {}
-    for one in _counted(name).operations:
+    for one in structure(name).cost.operations:
         if len(one.output) == 4:
             _, channels, _, side = one.output
             most[side] = max(most.get(side, 0), channels)
@@ -232,6 +229,14 @@ def _comparison() -> Series:
     return Series("ImageNet", columns, cases)
 
 
+def _than(other: str, width: str) -> Judge:
+    """Judges whether MobileNetV2 is faster than a network of less accuracy, or about as much."""
+    mine = f"MobileNetV2{width}"
+    printed = printed_speedup(_comparison(), mine, other)
+    claim = f"{mine} is faster than {other} (paper: {printed:.2f} times as fast)"
+    return faster_than(mine, other, claim=claim)
+
+
 def _phones() -> Series:
     columns = (
         Published("FLOPs", "M"), Published("params", "M"),
@@ -268,13 +273,12 @@ STUDIES = (
     Study(
         "mobilenet_v2_table4", "comparison of networks", _NAME.format("Table 4"),
         "MobileNetV2 is faster than the networks of its accuracy on one core of a Pixel 1",
-        (_comparison(),), judge=faster_than("MobileNetV2", "MobileNetV1"),
-        reading="speeds are 1000 / the printed times; judged is whether MobileNetV2 is faster than"
-        " MobileNetV1; ShuffleNet's groups are 3, as its FLOPs say",
+        (_comparison(),), judges=(_than("MobileNetV1", ""), _than("NasNet-A", " (1.4)")),
+        reading="speeds are 1000 / the printed times; ShuffleNet's groups are 3, as its FLOPs say",
     ),
     Study(
         "mobilenet_v2_phones", "against MobileNet V1", _SLIDES + "vs MobileNetV1",
-        "MobileNet V2 is faster than V1", (_phones(),), judge=faster("MobileNet V2"),
+        "MobileNet V2 is faster than V1", (_phones(),), judges=(faster("MobileNet V2"),),
         reading="no unit is printed for the phones: more is read as faster (images a second), as V2"
         " has half of the FLOPs",
     ),

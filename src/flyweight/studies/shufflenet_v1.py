@@ -5,10 +5,11 @@ networks, and Tables 5 and 6 have other rows; both are shown, each in its column
 units of other networks) and Table 7 (detection) aren't at hand, so they aren't here.
 """
 
-from flyweight.studies.rows import images_per_s, network, parts
-from flyweight.studies.speedups import faster, faster_than
+from flyweight.studies.speedups import faster, faster_than, images_per_s
+from flyweight.studies.structure import structure
 from flyweight.studies.study import Case, Published, Series, Study
 from flyweight.studies.tables import Column, Table, Value
+from flyweight.studies.zoo_cases import network, zoo_case
 
 _NAME = "ShuffleNet V1 (arXiv 1707.01083), Table {} of {}"
 _V1, _V2 = (Published(f"top-1 error, arXiv {version}", "%") for version in ("v1", "v2"))
@@ -18,35 +19,30 @@ GROUPS = (1, 2, 3, 4, 8)
 
 # Table 1: architecture.
 
+# Line, its module, size and channels put out.
 _TABLE_1 = (
-    ("Conv1", 112, (24, 24, 24, 24, 24)),
-    ("MaxPool", 56, (24, 24, 24, 24, 24)),
-    ("Stage2", 28, (144, 200, 240, 272, 384)),
-    ("Stage3", 14, (288, 400, 480, 544, 768)),
-    ("Stage4", 7, (576, 800, 960, 1088, 1536)),
+    ("Conv1", "stages.stem.0", 112, (24, 24, 24, 24, 24)),
+    ("MaxPool", "stages.stem.1", 56, (24, 24, 24, 24, 24)),
+    ("Stage2", "stages.stage2", 28, (144, 200, 240, 272, 384)),
+    ("Stage3", "stages.stage3", 14, (288, 400, 480, 544, 768)),
+    ("Stage4", "stages.stage4", 7, (576, 800, 960, 1088, 1536)),
 )
 _UNROUNDED = "its own channels give {} M, so what is printed was not rounded from them"
 
 
 def _architecture() -> tuple[Table, ...]:
     """What each line of Table 1 puts out, printed and here."""
-    here = {}
-    for groups in GROUPS:
-        ends = {}
-        for part in parts(f"shufflenet_v1_x1_0_g{groups}"):
-            ends[{"stem0": "Conv1", "stem1": "MaxPool"}.get(
-                part.stage + part.name, part.stage.title()
-            )] = part.output  # fmt: skip
-        here[groups] = ends
-    columns = [Column("", "label"), Column("size", "published"), Column("size", "computed")]
+    networks = [structure(f"shufflenet_v1_x1_0_g{groups}") for groups in GROUPS]
+    columns = [Column("", "label"), Column("size", "published"), Column("size, here", "computed")]
     for groups in GROUPS:
         name = f"channels, g = {groups}"
         columns += [Column(name, "published"), Column(f"{name}, here", "computed")]
     rows = []
-    for line, size, channels in _TABLE_1:
-        row: list[Value] = [line, size, here[1][line][1]]
-        for groups, printed in zip(GROUPS, channels, strict=True):
-            row += [printed, here[groups][line][0]]
+    for line, module, size, channels in _TABLE_1:
+        layers = [of.layer(module) for of in networks]
+        row: list[Value] = [line, size, layers[0].size]
+        for printed, layer in zip(channels, layers, strict=True):
+            row += [printed, layer.channels]
         rows.append(tuple(row))
     return (Table("what each stage puts out", tuple(columns), tuple(rows)),)
 
@@ -214,7 +210,7 @@ def _arm_times() -> tuple[Series, ...]:
             # The table prints FLOPs once, those of 224x224.
             flops = mflops if height == 224 else None
             printed = (flops, error, ms, images_per_s(ms))
-            cases.append(network(label, name, *printed, side=(height, width), note=note))
+            cases.append(zoo_case(label, name, printed, (height, width), note=note))
         found.append(Series(f"{height}x{width}", columns, tuple(cases)))
     return tuple(found)
 
@@ -257,14 +253,14 @@ STUDIES = (
     Study(
         "shufflenet_v1_table6", "against networks of similar error", _NAME.format(6, "v1 and v2"),
         "at a similar error ShuffleNet is much more efficient", _groups(_TABLE_6),
-        judge=faster("ShuffleNet"),
+        judges=(faster("ShuffleNet"),),
         reading="the claim is of FLOPs; it is judged by time: whether the slowest ShuffleNet is"
         f" faster than the fastest other network of its group; {_ARCH2}",
     ),
     Study(
         "shufflenet_v1_table8", "times on an ARM processor", _NAME.format(8, "v1"),
         "ShuffleNet 0.5x, with an 18th of AlexNet's FLOPs, is about 13 times as fast", _arm_times(),
-        judge=faster_than(_HALF, _ALEXNET, as_printed=True),
+        judges=(faster_than(_HALF, _ALEXNET, as_printed=True),),
         reading="speeds are 1000 / the printed times; each size is judged by what they say there;"
         " what AlexNet's linear layers read of larger images isn't said: here the last map is"
         f" averaged to 6x6; {_ARCH2}",

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-import torch
 from torch import nn
 
 from flyweight.studies.costs import case_cost
-from flyweight.studies.rows import building, network, parts
+from flyweight.studies.structure import structure
 from flyweight.studies.study import Published, Series, Study
 from flyweight.studies.tables import Column, Table, Value
+from flyweight.studies.zoo_cases import network
 
 _NAME = "SqueezeNet (arXiv 1602.07360), Table {}"
 _SIDE = 227
@@ -50,16 +50,17 @@ def pruned(convolutions: list[nn.Conv2d], kept: tuple[float, ...]) -> float:
 
 def _modules() -> dict[str, tuple[nn.Module, str]]:
     """Each layer's module by Table 1's name, and the size that it puts out."""
+    of = structure("squeezenet_1_0", _SIDE)
     found: dict[str, tuple[nn.Module, str]] = {}
     last = "conv1"
-    for part in parts("squeezenet_1_0", _SIDE):
-        name = {"": "conv1", "pool": f"maxpool{last[-1]}"}.get(part.name, part.name)
-        channels, height, width = part.output
-        found[name] = (part.module, f"{height}x{width}x{channels}")
+    for path in (*of.parts(), "classifier"):
+        ours = path.rpartition(".")[2]
+        known = {"stem": "conv1", "classifier": "conv10", "pool": f"maxpool{last[-1]}"}
+        name = known.get(ours, ours)
+        layer = of.layer(path)
+        size = f"{layer.size}x{layer.size}x{layer.channels}"
+        found[name] = (of.network.get_submodule(path), size)
         last = name
-    with torch.device("meta"):
-        classifier = building("squeezenet_1_0")().get_submodule("classifier")
-    found["conv10"] = (classifier, f"{height}x{width}x1000")
     return found
 
 

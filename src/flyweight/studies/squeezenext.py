@@ -4,10 +4,10 @@ Times and energies of the last one are of the paper's simulated accelerator, and
 """
 
 from flyweight.studies.costs import case_cost
-from flyweight.studies.rows import network
 from flyweight.studies.speedups import faster_than
 from flyweight.studies.study import Case, Published, Series, Study
 from flyweight.studies.tables import Column, Table, Value
+from flyweight.studies.zoo_cases import network
 
 _NAME = "SqueezeNext (arXiv 1803.10615), table of {}"
 _ACCURACY = (Published("top-1 accuracy", "%"), Published("top-5 accuracy", "%"))
@@ -135,7 +135,7 @@ STUDIES = (
         "squeezenext_hardware", "versions made for an accelerator",
         _NAME.format("hardware performance"),
         "with fewer blocks in early stages and more in later ones, SqueezeNext is faster",
-        (_HARDWARE,), judge=faster_than("1.0-SqNxt-23v5", "1.0-SqNxt-23"),
+        (_HARDWARE,), judges=(faster_than("1.0-SqNxt-23v5", "1.0-SqNxt-23"),),
         reading="the paper claims it of its accelerator; here it is judged by this machine's times,"
         " version 5 against the first; printed times are relative to version 5's, of accelerators"
         f" with 8x8 or 16x16 processing elements; energies have no unit. {_TOOL}",

@@ -31,10 +31,19 @@ class Layer:
 
 @dataclass(frozen=True)
 class Structure:
-    """A network of the zoo without weights, and what it counts for an image of 224x224."""
+    """A network of the zoo without weights, and what it counts for a square image."""
 
     network: Network
     cost: Cost
+
+    def parts(self) -> list[str]:
+        """Paths of the layers, pools and blocks up to the last feature map, in order."""
+        found = []
+        for name, stage in self.network.stages.items():
+            # What has a class of its own is one part, what merely follows each other is several.
+            inner = stage.named_children() if type(stage) is nn.Sequential else [("", stage)]
+            found += [f"stages.{name}.{part}".rstrip(".") for part, _ in inner]
+        return found
 
     def operations(self, module: str) -> list[Operation]:
         """Those of a module and its parts."""
@@ -70,15 +79,19 @@ class Structure:
 
 
 @functools.cache
-def structure(name: str) -> Structure:
+def structure(name: str, pixels: int = SIDE) -> Structure:
     """The structure of a network of the zoo.
+
+    Args:
+        name: one of `flyweight.list_models()`.
+        pixels: height and width of its images.
 
     Raises:
         UsageError: an unknown name.
     """
     with torch.device("meta"):
         network = create_model(name)
-        return Structure(network, count_model(network, (1, 3, SIDE, SIDE)))
+    return Structure(network, count_model(network, (1, 3, pixels, pixels)))
 
 
 def times(size: int) -> str:

@@ -1,11 +1,21 @@
 """Rows of the papers' tables that are networks of the zoo."""
 
+import functools
+from collections.abc import Callable
 from functools import partial
+
+from torch import nn
 
 from flyweight.studies.study import Case
 from flyweight.studies.tables import Value
 from flyweight.zoo import create_model, model_info
 from flyweight.zoo.published import Published
+
+
+@functools.cache
+def _building(name: str, num_classes: int) -> Callable[[], nn.Module]:
+    """Makes a network: the same object for the same network, which is so counted only once."""
+    return partial(create_model, name, num_classes)
 
 
 def zoo_case(
@@ -28,8 +38,12 @@ def zoo_case(
         note: where the network isn't quite the table's, and why.
         num_classes: outputs; 0 leaves the classifier away.
     """
-    build = partial(create_model, name, num_classes)
-    return Case(label, build, (3, *size), published, note, group)
+    return Case(label, _building(name, num_classes), (3, *size), published, note, group)
+
+
+def network(label: str, name: str, *published: Value, side: int = 224, note: str = "") -> Case:
+    """`zoo_case` for square images, with the printed figures as in a line of the table."""
+    return zoo_case(label, name, published, (side, side), note=note)
 
 
 def printed(name: str, source: str, level: int | None = None) -> Published:

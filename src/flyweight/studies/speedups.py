@@ -21,7 +21,7 @@ def at_least(ratio: Ratio, claimed: float, pair: str, claim: str = "") -> Verdic
     Args:
         ratio: how many times as fast it is.
         claimed: the factor; 1 and the margin where the paper says no more than "faster".
-        pair: what is as fast as that, and what it is compared with: "{} times as fast" between.
+        pair: a sentence with a place for "1.50 (1.48-1.52) times as fast".
         claim: what is asked, where that isn't the study's own claim.
     """
     answer: Answer = "not decided"

@@ -29,13 +29,13 @@ def test_shares_of_layer_types() -> None:
     here, printed = cells(table, "computed"), cells(table, "published")
     for kind in madds:
         flops, weights = here[kind]["FLOPs, here"], here[kind]["params, here"]
-        assert flops == pytest.approx(madds[kind] / sum(madds.values()))
-        assert weights == pytest.approx(params[kind] / sum(params.values()))
-        assert weights == pytest.approx(printed[kind]["params"], abs=1e-4)
+        assert flops == pytest.approx(100 * madds[kind] / sum(madds.values()))
+        assert weights == pytest.approx(100 * params[kind] / sum(params.values()))
+        assert weights == pytest.approx(printed[kind]["params"], abs=1e-2)
         if kind != "Conv 3x3":
-            assert flops == pytest.approx(printed[kind]["FLOPs"], abs=1e-4)
+            assert flops == pytest.approx(printed[kind]["FLOPs"], abs=1e-2)
     # 1.19% is printed where 1.91% are, which the row says.
-    assert here["Conv 3x3"]["FLOPs, here"] == pytest.approx(0.0191, abs=5e-5)
+    assert here["Conv 3x3"]["FLOPs, here"] == pytest.approx(1.91, abs=5e-3)
     assert "1.91%" in str(cells(table, "note")["Conv 3x3"]["note"])
 
 

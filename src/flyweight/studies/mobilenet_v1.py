@@ -19,13 +19,13 @@ _ACCURACY = Published("top-1 accuracy", "%")
 _COST = (Published("FLOPs", "M"), Published("params", "M"))
 _COLUMNS = (_ACCURACY, *_COST)
 
-# Table 2: shares of FLOPs and weights by type of layer.
+# Table 2: shares of FLOPs and weights by type of layer, in per cent.
 
 _TABLE_2 = {
-    "Conv 1x1": (0.9486, 0.7459, ""),
-    "Conv DW 3x3": (0.0306, 0.0106, ""),
-    "Conv 3x3": (0.0119, 0.0002, "its shape gives 1.91%, and with it the column adds up to 100%"),
-    "Fully Connected": (0.0018, 0.2433, ""),
+    "Conv 1x1": (94.86, 74.59, ""),
+    "Conv DW 3x3": (3.06, 1.06, ""),
+    "Conv 3x3": (1.19, 0.02, "its shape gives 1.91%, and with it the column adds up to 100%"),
+    "Fully Connected": (0.18, 24.33, ""),
 }
 
 
@@ -49,15 +49,15 @@ def _by_layer_type() -> tuple[Table, ...]:
             weights[kind] += layer.weight.numel()
     columns = (
         Column("", "label"),
-        Column("FLOPs", "published", digits=2, percent=True),
-        Column("FLOPs, here", "computed", digits=2, percent=True),
-        Column("params", "published", digits=2, percent=True),
-        Column("params, here", "computed", digits=2, percent=True),
+        Column("FLOPs", "published", "%", digits=2),
+        Column("FLOPs, here", "computed", "%", digits=2),
+        Column("params", "published", "%", digits=2),
+        Column("params, here", "computed", "%", digits=2),
         Column("note", "note"),
     )
     rows = [
-        (kind, printed[0], madds[kind] / sum(madds.values()),
-         printed[1], weights[kind] / sum(weights.values()), printed[2])
+        (kind, printed[0], 100 * madds[kind] / sum(madds.values()),
+         printed[1], 100 * weights[kind] / sum(weights.values()), printed[2])
         for kind, printed in _TABLE_2.items()
     ]  # fmt: skip
     return (Table("share of each type of layer", columns, tuple(rows)),)

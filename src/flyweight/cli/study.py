@@ -2,6 +2,7 @@
 
 import json as json_module
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,13 +39,21 @@ def study_command(
     ] = None,
     columns: Annotated[
         str | None,
-        typer.Option(help="Only columns whose name begins so: GPU, CPU, 'CPU x1', 'ARM x2'."),
+        typer.Option(help="Only columns whose name begins so: GPU, 'CPU x1', 40M, 320x320."),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Only the smallest networks.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only the first columns: the smallest networks.")
+    ] = False,
     joined: Annotated[Joined, typer.Option(help="How G3 joins parallel fragments.")] = Joined.add,
     middle: Annotated[
         int, typer.Option(help="What G4's channels are divided by in the middle.", min=1, max=32)
     ] = 4,
+    weights: Annotated[
+        Path | None, typer.Option(help="Trained weights for figure4, of --model.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="The network that the weights are for.")
+    ] = "shufflenet_v2_x1_0",
     no_tune: NoTune = False,
     threads: Threads = 1,
     batch: Batch = 1,
@@ -62,7 +71,8 @@ def study_command(
 ) -> int:
     """Repeat a paper's experiment on this machine: its figures, ours, and whether its claim holds.
 
-    Without --columns the paper's networks for CPUs are timed, without those for its GPU.
+    Where the paper has other networks for its GPU than for CPUs, those for CPUs are timed without
+    --columns. What isn't timed, but counted or computed, needs no engine.
 
     Example: flyweight study g2 --engine onnxruntime --quick
 
@@ -71,13 +81,9 @@ def study_command(
     from flyweight.studies import STUDIES, Telling, run_study, study_named
 
     if name == "list":
-        table(
-            ["study", "source:", "what is varied:", "columns:"],
-            [[s.name, s.source, s.title, ", ".join(x.name for x in s.series)]
-             for s in STUDIES.values()],
-        )  # fmt: skip
+        _list(list(STUDIES.values()))
         return 0
-    study = study_named(name, joined.value, middle)
+    study = study_named(name, joined.value, middle, model, weights)
     wanted = _columns(study, columns, quick)
     positive("the batch", batch)
     budget_s = seconds(budget)
@@ -91,7 +97,7 @@ def study_command(
     known = read_records(records) if records is not None and records.exists() else []
     with Bar() as bar:
         telling = Telling(
-            preparing=lambda text: bar.show(f"preparing {text}", 0.0),
+            preparing=lambda text, share: bar.show(f"preparing {text}", share),
             progress=bar.step,
             failed=lambda case, error: note(f"flyweight: left out: {case}: {error}"),
             keep=lambda all_: None if records is None else write_records(records, all_),
@@ -114,17 +120,34 @@ def study_command(
 
 
 def _columns(study: "Study", begin: str | None, quick: bool) -> list["Series"]:
-    platforms = {one.name.split()[0] for one in study.series}
-    begin = begin or next(name for name in ("CPU", "ARM", "GPU") if name in platforms)
+    if begin is None:
+        platforms = {one.name.split()[0] for one in study.series}
+        begin = next((name for name in ("CPU", "ARM") if name in platforms), "")
     found = [one for one in study.series if one.name.lower().startswith(begin.lower())]
-    if not found:
-        names = ", ".join(one.name for one in study.series)
+    if begin and not found:
+        names = ", ".join(one.name for one in study.series) or "none"
         raise UsageError(f"{study.name} has no columns {begin!r}; it has {names}")
     return found[:1] if quick else found
 
 
+def _list(studies: Sequence["Study"]) -> None:
+    """All studies, under their papers."""
+    by_paper: dict[str, list[Study]] = {}
+    for study in studies:
+        by_paper.setdefault(study.source.partition(", ")[0], []).append(study)
+    for index, (paper, found) in enumerate(by_paper.items()):
+        rows = [
+            [one.name, one.source.partition(", ")[2], one.title,
+             ", ".join(series.name for series in one.series) or "computed"]
+            for one in found
+        ]  # fmt: skip
+        table([paper, "where:", "what is shown:", "columns:"], rows, "" if index == 0 else " ")
+
+
 def _print(result: "StudyResult") -> None:
-    print(f"{result.source}: {result.claim}?")
+    print(
+        f"{result.source}: {result.claim}?" if result.claim else f"{result.source}: {result.title}"
+    )
     if result.setting is not None:
         print(result.setting.text)
     if result.reading:
@@ -132,11 +155,13 @@ def _print(result: "StudyResult") -> None:
     for series in result.series:
         print()
         _print_table(series.table)
-        if series.verdict is not None:
-            print(series.verdict.sentence)
+        for verdict in series.verdicts:
+            print(verdict.sentence)
     for computed in result.computed:
         print()
         _print_table(computed)
+    if result.together is not None:
+        print(f"\n{result.together.sentence}")
 
 
 def _print_table(shown: "Table") -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -38,7 +39,6 @@ class CaseCost:
         return self.memory_access / self.bound
 
 
-@functools.cache
 def case_cost(case: Case) -> CaseCost:
     """Count a case.
 
@@ -50,9 +50,14 @@ def case_cost(case: Case) -> CaseCost:
     """
     if case.build is None:
         raise ValueError(f"{case.label}: no network")
+    return _counted(case.build, case.shape)
+
+
+@functools.cache
+def _counted(build: Callable[[], nn.Module], shape: tuple[int, int, int]) -> CaseCost:
     with torch.device("meta"):
-        network = case.build()
-        counted = count_model(network, (1, *case.shape))
+        network = build()
+    counted = count_model(network, (1, *shape))
     costly = [one for one in counted.operations if one.madds]
     bound = 0.0
     for one in costly:

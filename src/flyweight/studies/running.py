@@ -74,8 +74,7 @@ def run_study(
     records = list(known)
     asked = study.series if series is None else tuple(series)
     for one in asked:
-        done = series_records(study, one, setting, records)
-        if not one.timed or (done and all(record.complete for record in done.values())):
+        if not is_untimed(study, one, setting, records):
             continue
         found, complete = _timed(study, one, setting, options, budget_s, telling)
         records += found
@@ -83,6 +82,17 @@ def run_study(
         if not complete:
             break
     return study_result(replace(study, series=asked), records, setting)
+
+
+def is_untimed(study: Study, series: Series, setting: Setting, records: Sequence[Record]) -> bool:
+    """Whether a series is still to be timed: the records hold it in part, or not at all."""
+    done = series_records(study, series, setting, records)
+    return series.timed and not (done and all(record.complete for record in done.values()))
+
+
+def share_of(cases: int) -> float:
+    """How many times the budget for a series one with so many cases takes."""
+    return max(1.0, cases / USUAL_CASES)
 
 
 def _timed(
@@ -113,9 +123,8 @@ def _timed(
             telling.failed(key, error)
     if not runners:
         raise failure or FlyweightError(f"{study.name} {series.name}: no network to run")
-    share = max(1.0, len(runners) / USUAL_CASES)
     try:
-        return measure(runners, budget_s * share, telling.progress).records, True
+        return measure(runners, budget_s * share_of(len(runners)), telling.progress).records, True
     except MeasurementInterrupted as interrupted:
         return interrupted.measurements.records, False
 

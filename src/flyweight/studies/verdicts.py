@@ -25,6 +25,7 @@ class Verdict:
         value: that figure.
         low: lower end of its 95% interval.
         high: upper end.
+        claim: what it answers, where that isn't the study's own claim.
     """
 
     answer: Answer
@@ -32,11 +33,13 @@ class Verdict:
     value: float
     low: float
     high: float
+    claim: str = ""
 
     @property
     def sentence(self) -> str:
         """In words."""
-        return f"{self.answer}: {self.reason}"
+        asked = f"{self.claim}? " if self.claim else ""
+        return f"{asked}{self.answer}: {self.reason}"
 
 
 def slower_than(ratios: Sequence[tuple[str, Ratio]]) -> Verdict:

@@ -68,5 +68,5 @@ def verdicts_said(results: Iterable[StudyResult]) -> str:
     tests = f"{count} test{'' if count == 1 else 's'}"
     return (
         f"Of {tests} of what the papers claim {answers['holds']} say that it holds here,"
-        f" {answers['does not hold']} that it doesn't, and {answers['not decided']} couldn't decide."
+        f" {answers['does not hold']} that it doesn't; {answers['not decided']} couldn't decide."
     )

@@ -47,15 +47,14 @@ def spotted(chart: Chart, tables: Sequence[Table]) -> list[Spotted]:
     for table in tables:
         if not table.name.startswith(chart.table):
             continue
-        at = [_column(table, name) for name in (chart.x, chart.y, chart.colour)]
-        x, y, colour = at
+        x, y, colour = (_column(table, name) for name in (chart.x, chart.y, chart.colour))
         if x is None or y is None:
             continue
         for row in table.rows:
-            values = [_plain(row[x]), _plain(row[y])]
             group = table.name if colour is None else _plain(row[colour])
-            if None not in (*values, group):
-                found.append(Spotted(str(row[0]), *values, group))
+            one = Spotted(str(row[0]), _plain(row[x]), _plain(row[y]), group)
+            if None not in (one.x, one.y, one.group):
+                found.append(one)
     return found
 
 
@@ -95,12 +94,8 @@ def picture(chart: Chart, rows: Sequence[Spotted], width: int | None) -> alt.Lay
 
 def _scatter(chart: Chart, rows: Sequence[Spotted], width: int | None) -> alt.LayerChart:
     axes = [scale([_number(getattr(row, name)) for row in rows], chart.log) for name in "xy"]
-    x, y = (
-        encode(f"{name}:Q", title=title, scale=limits(axis), axis=ticks(axis))
-        for encode, name, title, axis in zip(
-            (alt.X, alt.Y), "xy", (chart.x, chart.y), axes, strict=True
-        )
-    )
+    x = alt.X("x:Q", title=chart.x, scale=limits(axes[0]), axis=ticks(axes[0]))
+    y = alt.Y("y:Q", title=chart.y, scale=limits(axes[1]), axis=ticks(axes[1]))
     scheme = groups(rows)
     colour = alt.Color(
         "group:N", title=None, legend=alt.Undefined if width else None,
@@ -145,7 +140,8 @@ def _names(
         dy=alt.expr("datum.dy"),
         opacity=1 if width else alt.expr(f"{SHOWN[at]} ? 1 : 0"),
     )
-    return text.encode(x=x, y=y, text="row:N")
+    named: alt.Chart = text.encode(x=x, y=y, text="row:N")
+    return named
 
 
 def _heat(chart: Chart, rows: Sequence[Spotted], width: int | None) -> alt.LayerChart:

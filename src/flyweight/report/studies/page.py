@@ -6,16 +6,16 @@ from html import escape
 
 from flyweight.records import Record
 from flyweight.report import sections
-from flyweight.report.document import document, figure, legend, spec
+from flyweight.report.document import document
 from flyweight.report.findings import summary
 from flyweight.report.page import drawn
 from flyweight.report.page import figures as record_figures
-from flyweight.report.studies import pictures, speeds, tables
-from flyweight.report.studies.charts import Drawing, Speeds, view_drawings, view_speeds
+from flyweight.report.studies import tables
+from flyweight.report.studies.cards import card
 from flyweight.report.studies.places import Shown, View, by_engine, machine
 from flyweight.report.studies.tables import anchor
 from flyweight.report.text import counted
-from flyweight.studies import StudyResult, verdicts_said
+from flyweight.studies import StudyResult, verdicts_of, verdicts_said
 
 FEW = 6
 """So many warnings are shown at once; more of them only when they are opened."""
@@ -56,7 +56,8 @@ def results_page(results: Sequence[StudyResult], benches: Sequence[Bench] = ()) 
     studies = by_engine(results)
     machines = sorted({machine(one) for one in results if one.records})
     title = studies[0].about.source if len(studies) == 1 else "The papers, run here"
-    said = verdicts_said(results)
+    tested = any(verdicts_of(one) for one in results)
+    said = verdicts_said(results) if tested or len(studies) > 1 else ""
     records = [record for one in results for record in one.records]
     records += [record for bench in benches for record in bench.records]
     return assembled(
@@ -101,7 +102,7 @@ def assembled(
     body = f"""<header>
 <h1>{escape(title)}</h1>
 {where}
-<p class="summary">{escape(said)}</p>
+{f'<p class="summary">{escape(said)}</p>' if said else ""}
 {_contents(listed) if several else ""}
 </header>
 <main>
@@ -143,7 +144,7 @@ def study_section(study: Shown, named: bool) -> Section:
     )
     claim = f'<p class="claim">{escape(about.claim)}</p>' if about.claim else ""
     reading = f'<p class="note">Our reading: {escape(about.reading)}.</p>' if about.reading else ""
-    title = f"{about.study}: {about.title}" if named else about.title
+    title = f"{about.study}: {about.title}" if named else about.title[:1].upper() + about.title[1:]
     html = f"""<section id="{key}" class="study">
 <h2>{escape(title)}</h2>
 <p class="source">{escape(about.source)}</p>
@@ -160,64 +161,14 @@ def study_section(study: Shown, named: bool) -> Section:
 def _view(study: Shown, view: View) -> Section:
     key = anchor(*filter(None, ("study", study.about.study, view.heading)))
     heading = f"<h3>{escape(view.heading)}</h3>" if view.heading else ""
-    card, specs = _card(view, key)
+    charts, specs = card(view, key)
     shown = [(name, view.tables(name)) for name in view.series]
     figures = "\n".join(
         tables.figures(name, each, anchor(key, name)) for name, each in shown if each
     )
     legend_ = tables.kinds_legend() if figures else ""
-    html = f"{heading}\n{card}\n{tables.verdicts(view)}\n{legend_}\n{figures}\n"
+    html = f"{heading}\n{charts}\n{tables.verdicts(view)}\n{legend_}\n{figures}\n"
     return Section(key, view.heading, html, specs)
-
-
-def _card(view: View, key: str) -> tuple[str, tuple[str, ...]]:
-    """All charts of a view, with the legend of the bars; nothing where there are none."""
-    bars, drawings = view_speeds(view), view_drawings(view)
-    shown: list[str] = []
-    specs: list[str] = []
-    if bars is not None:
-        own, drawn_bars = _bars(bars, key)
-        shown.append(own)
-        specs += drawn_bars
-    for index, one in enumerate(drawings):
-        own, chart = _drawing(one, f"{key}-{index}")
-        shown.append(own)
-        specs.append(chart)
-    if not shown:
-        return "", ()
-    inner = "\n".join(shown)
-    return f'<div class="card">\n{inner}\n</div>', tuple(specs)
-
-
-def _bars(bars: Speeds, key: str) -> tuple[str, list[str]]:
-    keys = {name: anchor(key, "bars", name) for name in bars.panels}
-    places = "\n".join(
-        figure(keys[name], name, level=4, height=speeds.height(own))
-        for name, own in bars.panels.items()
-    )
-    entries = [(name, "square", colour) for name, colour in bars.scheme.items()]
-    html = f"""<div class="charts three">
-{places}
-</div>
-<div class="legend">
-{legend([("speed over the first row's", entries)])}
-</div>
-<p class="note">{escape(speeds.INTERVALS)}</p>"""
-    specs = [
-        spec(keys[name], speeds.panel(own, bars.end, bars.scheme, None))
-        for name, own in bars.panels.items()
-    ]
-    return html, specs
-
-
-def _drawing(one: Drawing, key: str) -> tuple[str, str]:
-    html = figure(key, one.title, level=4, height=pictures.height(one.chart, one.rows))
-    if one.chart.kind == "scatter":
-        entries = [(name, "circle", colour) for name, colour in pictures.groups(one.rows).items()]
-        html += (
-            f'\n<div class="legend">\n{legend([(one.chart.colour or "table", entries)])}\n</div>'
-        )
-    return html, spec(key, pictures.picture(one.chart, one.rows, None))
 
 
 def _bench(bench: Bench, index: int) -> Section:

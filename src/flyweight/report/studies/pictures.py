@@ -21,6 +21,7 @@ FIELD = 26
 """Height of a matrix's row, in points."""
 WRITTEN = 14
 """A matrix of so many columns, or fewer, has its values written in its fields."""
+FAMILIES = {name.lower(): colour for name, colour in FIXED.items()}
 HUES = (*dict.fromkeys(FIXED.values()), *OTHERS)
 
 
@@ -78,7 +79,11 @@ def height(chart: Chart, rows: Sequence[Spotted]) -> float:
 def groups(rows: Sequence[Spotted]) -> dict[str, str]:
     """A colour for each group of a scatter."""
     names = dict.fromkeys(str(row.group) for row in rows)
-    return {name: HUES[index % len(HUES)] for index, name in enumerate(names)}
+    found = {name: FAMILIES[name.lower()] for name in names if name.lower() in FAMILIES}
+    free = [hue for hue in HUES if hue not in found.values()]
+    rest = [name for name in names if name not in found]
+    found |= {name: free[index % len(free)] for index, name in enumerate(rest)}
+    return {name: found[name] for name in names}
 
 
 def picture(chart: Chart, rows: Sequence[Spotted], width: int | None) -> alt.LayerChart:

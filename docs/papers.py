@@ -199,7 +199,7 @@ def _machine(name: str, records: Sequence[Record]) -> str:
               if one in about.instruction_sets][:1]  # fmt: skip
     return (
         f"{name}: {', '.join([*widest, about.os, f'Python {about.python}'])}; {when};"
-        f" {len(records)} runners, {rounds[0]} to {rounds[-1]} rounds each; of the middle runner the"
-        f" middle half of the samples spreads over {spreads[len(spreads) // 2]:.1%} of the median."
+        f" {len(records)} runners, {rounds[0]} to {rounds[-1]} rounds each; the middle runner's"
+        f" middle half of samples spreads over {spreads[len(spreads) // 2]:.1%} of the median."
         f" {', '.join(f'{library} {version}' for library, version in libraries)}."
     )

@@ -65,8 +65,7 @@ def verdicts_said(results: Iterable[StudyResult]) -> str:
     count = sum(answers.values())
     if not count:
         return "No claim was tested."
-    tests = f"{count} test{'' if count == 1 else 's'}"
     return (
-        f"Of {tests} of what the papers claim {answers['holds']} say that it holds here,"
-        f" {answers['does not hold']} that it doesn't; {answers['not decided']} couldn't decide."
+        f"Of {count} tested claim{'' if count == 1 else 's'} {answers['holds']} hold here,"
+        f" {answers['does not hold']} don't, and {answers['not decided']} are not decided."
     )

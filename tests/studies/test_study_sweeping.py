@@ -88,7 +88,7 @@ def test_several_studies() -> None:
 def test_when_the_time_is_up_the_rest_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every look at the clock takes a minute here."""
     now = iter(range(0, 60 * 1000, 60))
-    monkeypatch.setattr(sweeping_module.time, "monotonic", lambda: float(next(now)))
+    monkeypatch.setattr(sweeping_module, "monotonic", lambda: float(next(now)))
     timed: list[float] = []
 
     def run_study(study: Study, *args: object) -> object:

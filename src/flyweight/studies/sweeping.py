@@ -1,8 +1,8 @@
 """Several studies one after another, within a time: what is left of it is shared out."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from time import monotonic
 
 from flyweight.engines import Options, engine_named
 from flyweight.errors import FlyweightError
@@ -162,7 +162,7 @@ class _Running:
     untimed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     interrupted: bool = False
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=lambda: monotonic())
     prepared: int = 0
     preparing_s: float = 0.0
 
@@ -172,7 +172,7 @@ class _Running:
 
     @property
     def spent_s(self) -> float:
-        return time.monotonic() - self.started
+        return monotonic() - self.started
 
     @property
     def each_s(self) -> float:

@@ -159,7 +159,7 @@ def study_section(study: Shown, named: bool) -> Section:
 
 
 def _view(study: Shown, view: View) -> Section:
-    key = anchor(*filter(None, ("study", study.about.study, view.heading)))
+    key = anchor("study", study.about.study, view.heading)
     heading = f"<h3>{escape(view.heading)}</h3>" if view.heading else ""
     charts, specs = card(view, key)
     shown = [(name, view.tables(name)) for name in view.series]

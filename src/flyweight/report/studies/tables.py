@@ -1,5 +1,6 @@
 """Tables of studies as HTML: figures under where they come from, and verdicts."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -21,9 +22,8 @@ KINDS = {
 
 
 def anchor(*parts: str) -> str:
-    """A name for a place on the page, of letters, digits and dashes alone."""
-    words = "-".join(parts).lower()
-    return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in words)
+    """A name for a place on the page, of letters, digits and single dashes."""
+    return re.sub("[^a-z0-9]+", "-", " ".join(parts).lower()).strip("-")
 
 
 def kinds_legend() -> str:
@@ -220,7 +220,7 @@ def _overview_rows(study: Shown, places: Sequence[tuple[str, str]], several: boo
     cells: dict[str, dict[tuple[str, str], list[str]]] = {}
     for view in study.views:
         for (where, claim), at in _answers(view).items():
-            link = anchor(*filter(None, ("study", study.about.study, view.heading, where)))
+            link = anchor("study", study.about.study, view.heading, where)
             for label, verdict in at.items():
                 own = cells.setdefault(claim, {}).setdefault((view.heading, label), [])
                 own.append(chip(verdict, where or "all", link))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flyweight.records import Record, read_records
 from flyweight.report.studies.charts import view_chart, write_view_png
-from flyweight.report.studies.places import Group, Place, Shown, View, by_engine, joined
+from flyweight.report.studies.places import Group, Place, Shown, View, by_engine, joined, shortened
 from flyweight.report.studies.tables import SIGNS, anchor
 from flyweight.studies import Table, Verdict, machine_of, results_of, verdicts_of, verdicts_said
 
@@ -88,13 +88,14 @@ def picture_name(study: Shown, view: View) -> str:
 
 def _overview(studies: Sequence[Shown]) -> list[str]:
     """A line for each claim, a column for each place; its cells name the series."""
-    several = len({view.heading for one in studies for view in one.views}) > 1
+    tested = [view for one in studies for view in one.views if _verdicts(view)]
+    short = shortened([view.heading for view in tested])
     cells: dict[tuple[str, str], dict[str, list[str]]] = {}
     places: dict[str, None] = {}
     for one in studies:
-        for view in one.views:
+        for view in [view for view in one.views if view in tested]:
             for place in view.places:
-                where = f"{place.label}, {view.heading}" if several else place.label
+                where = ", ".join(filter(None, (place.label, short[view.heading])))
                 for name, verdict in verdicts_of(place.result):
                     places[where] = None
                     line = cells.setdefault((one.about.study, verdict.claim or one.about.claim), {})

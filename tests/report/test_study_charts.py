@@ -9,7 +9,7 @@ from flyweight.errors import FlyweightError
 from flyweight.records import Ratio
 from flyweight.report.studies import pictures, speeds, write_study_png
 from flyweight.report.studies.charts import view_chart, view_drawings, view_speeds
-from flyweight.report.studies.places import Place, View, by_engine, joined
+from flyweight.report.studies.places import Place, View, by_engine, joined, shortened
 from flyweight.studies import Chart, Column, StudyResult, Table, results_of
 from flyweight.studies.results import SeriesResult
 from flyweight.studies.tables import Value
@@ -176,5 +176,16 @@ def test_the_picture(tmp_path: Path) -> None:
     assert height > 1200
     drawn = view_chart(View("", (Place("native", whole),)))
     assert drawn is not None
-    rows = drawn.to_dict()["vconcat"]
-    assert [len(row["hconcat"]) for row in rows] == [3, 1, 1]
+    blocks = drawn.to_dict()["vconcat"]
+    beside = [[len(row["hconcat"]) for row in block["vconcat"]] for block in blocks]
+    assert beside == [[3, 1], [1]]
+    # The scatter's groups are no engines: its colours are its own.
+    assert drawn.to_dict()["resolve"] == {"scale": {"color": "independent"}}
+
+
+def test_headings_say_what_differs() -> None:
+    assert shortened(["batch 1, float32", "batch 8, float32"]) == {
+        "batch 1, float32": "batch 1", "batch 8, float32": "batch 8",
+    }  # fmt: skip
+    assert shortened(["batch 1", "batch 1"]) == {"batch 1": ""}
+    assert shortened([]) == {}

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from flyweight.cli.app import run
+from flyweight.cli.keeping import INTERRUPTED
+from flyweight.cli.output import Bar
 from flyweight.engines import Options
 from flyweight.errors import FlyweightError, UsageError
 from flyweight.measuring import Progress
@@ -169,6 +171,25 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     (folder / "g4.jsonl").write_bytes(before["g4.jsonl"][:-40])
     assert run([*QUICK, "--records", str(folder)]) == 1
     assert "g4.jsonl, line 4: not JSON" in capsys.readouterr().err
+
+
+def test_the_command_interrupted_or_out_of_time(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def show(self: Bar, text: str, share: float) -> None:
+        if text.startswith("preparing g4"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Bar, "show", show)
+    assert run([*QUICK, "--records", str(tmp_path)]) == INTERRUPTED
+    said = capsys.readouterr()
+    assert "interrupted; what was measured until then is kept" in said.err
+    assert said.out.splitlines()[-1].startswith("Of 1 tested claim ")
+    assert [path.name for path in tmp_path.iterdir()] == ["g1.jsonl"]
+    assert run([*QUICK, "--records", str(tmp_path), "--within", "1ms"]) == 0
+    said = capsys.readouterr()
+    assert "no time was left for g4 / CPU c=32: the same command goes on" in said.err
+    assert said.out.splitlines()[-1].startswith("Of 1 tested claim ")
 
 
 @pytest.mark.parametrize(

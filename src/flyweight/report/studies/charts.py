@@ -21,6 +21,7 @@ WIDTH, WIDE = 230, 430
 """Of a panel of bars in the picture, and of any other, in points."""
 BESIDE = {WIDTH: 3, WIDE: 2}
 """How many of them stand in a row."""
+SPACING = 26
 SUBTITLE = 150
 """Letters in a line under the title."""
 
@@ -109,20 +110,22 @@ def write_view_png(view: View, path: Path) -> None:
 def view_chart(view: View) -> alt.VConcatChart | None:
     """All charts of a view under a title; None where there are none."""
     about = view.places[0].result
-    rows: list[alt.HConcatChart] = []
+    blocks: list[alt.VConcatChart] = []
     bars = view_speeds(view)
     if bars is not None:
         panels = [
             speeds.panel(own, bars.end, bars.scheme, WIDTH).properties(title=name)
             for name, own in bars.panels.items()
         ]
-        rows += _rows(panels, WIDTH)
+        blocks.append(alt.vconcat(*_rows(panels, WIDTH), spacing=SPACING))
     drawings = [
         pictures.picture(one.chart, one.rows, WIDE).properties(title=one.title)
         for one in view_drawings(view)
     ]
-    rows += _rows(drawings, WIDE)
-    if not rows:
+    if drawings:
+        apart = [row.resolve_scale(color="independent") for row in _rows(drawings, WIDE)]
+        blocks.append(alt.vconcat(*apart, spacing=SPACING).resolve_scale(color="independent"))
+    if not blocks:
         return None
     machines = sorted({machine(place.result) for place in view.places if place.result.records})
     where = ", ".join([*machines, *([view.heading] if view.heading else [])])
@@ -132,7 +135,11 @@ def view_chart(view: View) -> alt.VConcatChart | None:
         about.source, subtitle=[line for text in subtitle for line in _lines(text)],
         fontSize=18, subtitleFontSize=12, offset=18,
     )  # fmt: skip
-    return alt.vconcat(*rows, spacing=26, title=heading, padding=20, config=config())
+    # Colours mean engines in one block and families in the other: each has a legend of its own.
+    whole: alt.VConcatChart = alt.vconcat(
+        *blocks, spacing=SPACING, title=heading, padding=20, config=config()
+    ).resolve_scale(color="independent")
+    return whole
 
 
 def _rows(panels: Sequence[alt.LayerChart], width: int) -> list[alt.HConcatChart]:

@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 
 from flyweight.records import Ratio
-from flyweight.report.charts import SHOWN, Spot
+from flyweight.report.charts import Spot
 from flyweight.report.labels import FONT_SIZE, Anchor, place
 from flyweight.report.look import INK, POINT_SIZE, limits, ticks
 from flyweight.report.palette import FIXED, OTHERS
@@ -17,6 +17,8 @@ from flyweight.studies.tables import Value
 
 HEIGHT = 330
 """Of a scatter's panel, in points."""
+SHOWN = {500: "width >= 375", 250: "width < 375"}
+"""When the page's panel shows the names that were placed for a width, as a desk's or a phone's."""
 FIELD = 26
 """Height of a matrix's row, in points."""
 WRITTEN = 14
@@ -139,6 +141,7 @@ def _names(
     text = alt.Chart(alt.InlineData(values=data)).mark_text(
         fontSize=FONT_SIZE,
         color=INK,
+        clip=True,  # or names placed for another width would take room in this one
         baseline="middle",
         align=alt.expr("datum.align"),
         dx=alt.expr("datum.dx"),

@@ -98,6 +98,16 @@ def by_engine(results: Sequence[StudyResult]) -> list[Shown]:
     ]
 
 
+def shortened(headings: Sequence[str]) -> dict[str, str]:
+    """Headings without the parts that all of them have: "batch 8" of "batch 8, float32"."""
+    split = {heading: heading.split(", ") for heading in headings}
+    shared = set.intersection(*(set(parts) for parts in split.values())) if split else set()
+    return {
+        heading: ", ".join(part for part in parts if part not in shared)
+        for heading, parts in split.items()
+    }
+
+
 @dataclass(frozen=True)
 class Group:
     """Columns of one kind that stand together.

@@ -29,6 +29,8 @@ FARTHEST = 1.5
 """An interval that reaches further than this times the longest bar is cut off."""
 
 SPEED = "speed over the first row's"
+AXIS = "speed / first row's"
+"""Shorter, since a phone's panel is narrow."""
 INTERVALS = "Thin lines: 95% intervals."
 TO_FIRST = "to first"
 
@@ -139,7 +141,7 @@ def panel(
     place: dict[str, Any] = {"y": alt.Y("row:N", sort=names, title=None, axis=axis, scale=step)}
     if not points:
         place["yOffset"] = alt.YOffset("of:N", sort=of)
-    x = alt.X("speed:Q", title=SPEED, scale=alt.Scale(domain=[0, end], nice=False),
+    x = alt.X("speed:Q", title=AXIS, scale=alt.Scale(domain=[0, end], nice=False),
               axis=alt.Axis(tickCount=5, format="~g", domain=False))  # fmt: skip
     colour = alt.Color(
         "of:N", title=None, legend=alt.Undefined if width else None,
@@ -153,7 +155,7 @@ def panel(
     spread = (
         base.transform_filter("datum.low != null")
         .mark_rule(clip=True, strokeWidth=1.4, color=INK, opacity=0.75)
-        .encode(x=alt.X("low:Q", title=SPEED), x2="high:Q", **place)
+        .encode(x=alt.X("low:Q", title=AXIS), x2="high:Q", **place)
     )
     one = alt.Chart(alt.InlineData(values=[{"x": 1}])).mark_rule(color=LINE, strokeWidth=1.2)
     layers = [one.encode(x="x:Q"), marks, spread]

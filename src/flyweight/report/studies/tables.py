@@ -1,11 +1,11 @@
 """Tables of studies as HTML: figures under where they come from, and verdicts."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from flyweight.records import Ratio
-from flyweight.report.studies.places import Group, Shown, View, joined
+from flyweight.report.studies.places import Group, Shown, View, joined, shortened
 from flyweight.studies import Column, Table, Verdict, verdicts_of
 from flyweight.studies.tables import Value
 
@@ -184,7 +184,6 @@ def _verdict(verdict: Verdict | None, label: str) -> str:
 
 def overview(studies: Sequence[Shown]) -> str:
     """All verdicts at a glance: a row for each claim, a column for each place."""
-    headings = list(dict.fromkeys(view.heading for one in studies for view in one.views))
     places = list(
         dict.fromkeys(
             (view.heading, place.label)
@@ -194,12 +193,12 @@ def overview(studies: Sequence[Shown]) -> str:
             if verdicts_of(place.result)
         )
     )
-    rows = [row for one in studies for row in _overview_rows(one, places, len(headings) > 1)]
+    short = shortened([heading for heading, _ in places])
+    named = {(at, label): ", ".join(filter(None, (label, short[at]))) for at, label in places}
+    rows = [row for one in studies for row in _overview_rows(one, named)]
     if not rows:
         return "<p>No claim was tested.</p>"
-    head = "".join(
-        f'<th scope="col">{escape(_place(*place, len(headings) > 1))}</th>' for place in places
-    )
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in named.values())
     lines = "\n".join(rows)
     return f"""<div class="scroll" tabindex="0" role="region" aria-label="All verdicts">
 <table class="overview">
@@ -212,11 +211,8 @@ def overview(studies: Sequence[Shown]) -> str:
 {answers_legend()}"""
 
 
-def _place(heading: str, label: str, several: bool) -> str:
-    return f"{label}, {heading}" if several and heading else label
-
-
-def _overview_rows(study: Shown, places: Sequence[tuple[str, str]], several: bool) -> list[str]:
+def _overview_rows(study: Shown, places: Mapping[tuple[str, str], str]) -> list[str]:
+    """A study's rows; the places by their view's heading and their label, with their names."""
     cells: dict[str, dict[tuple[str, str], list[str]]] = {}
     for view in study.views:
         for (where, claim), at in _answers(view).items():
@@ -229,9 +225,8 @@ def _overview_rows(study: Shown, places: Sequence[tuple[str, str]], several: boo
     found = []
     for claim, by_place in cells.items():
         columns = "".join(
-            f'<td data-label="{escape(_place(*place, several))}">'
-            f"{' '.join(by_place.get(place, ['–']))}</td>"
-            for place in places
+            f'<td data-label="{escape(name)}">{" ".join(by_place.get(place, ["–"]))}</td>'
+            for place, name in places.items()
         )
         found.append(
             f'<tr><th scope="row"><a href="#{link}">{name}</a>'

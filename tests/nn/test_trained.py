@@ -11,6 +11,7 @@ from flyweight.api import to_time
 from flyweight.nn.learned_group_conv import CondensedGroupConv, CondensedLinear
 from flyweight.nn.network import Network
 from flyweight.nn.trained import as_trained
+from flyweight.zoo.shufflenet_v2 import BasicUnit, Kind
 
 TINY = torch.finfo(torch.float32).tiny
 # Deep ones, and one of each that could go wrong: no norms, few values, SE, norms first, sums.
@@ -124,3 +125,18 @@ def test_only_names_get_it(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not (
         next(m for m in by_name.modules() if isinstance(m, nn.BatchNorm2d)).weight == 1
     ).any()
+
+
+def test_units_without_a_network_around_them() -> None:
+    """Images are as the caller says, where the first convolution reads a part of them alone."""
+    kind = Kind("paper", None, False, None)
+    units = nn.Sequential(BasicUnit(16, kind), BasicUnit(16, kind)).eval()
+    as_trained(units, image=(16, 9, 9))
+    assert not units.training
+    norms = [module for module in units.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert len(norms) == 6
+    assert all(norm.running_mean.unique().numel() > 1 for norm in norms)
+    alone = nn.Sequential(nn.Conv2d(3, 4, 1, bias=False))
+    before = alone[0].weight.clone()
+    as_trained(alone)
+    assert torch.equal(alone[0].weight, before)

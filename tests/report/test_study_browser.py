@@ -54,7 +54,7 @@ def hostile() -> StudyResult:
         Chart("scatter", NASTY, NASTY, "x", "y", ""),
         Chart("heat", "m", NASTY, "x", "y", "x"),
     )
-    return StudyResult("made", NASTY, NASTY, NASTY, NASTY, None, (), (table,), charts, ())
+    return StudyResult("made", NASTY, NASTY, NASTY, NASTY, None, (), (table,), charts, None, ())
 
 
 @pytest.fixture(scope="module")

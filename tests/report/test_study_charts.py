@@ -35,9 +35,9 @@ def table(*speeds_here: float | None) -> Table:
 
 
 def result(*tables: Table, charts: Sequence[Chart] = (), study: str = "made") -> StudyResult:
-    series = tuple(SeriesResult(one.name, one, None) for one in tables)
+    series = tuple(SeriesResult(one.name, one) for one in tables)
     return StudyResult(
-        study, "made up", "", "A paper, Table 1", "", None, series, (), tuple(charts), ()
+        study, "made up", "", "A paper, Table 1", "", None, series, (), tuple(charts), None, ()
     )
 
 

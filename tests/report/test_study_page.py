@@ -156,7 +156,7 @@ def test_what_comes_from_studies_and_records_is_text(make_record: Callable[..., 
     chart = Chart("scatter", NASTY, NASTY, NASTY, "x", "note")
     nasty = StudyResult(
         NASTY, NASTY, NASTY, NASTY, NASTY, Setting(NASTY),
-        (SeriesResult(NASTY, table, verdict, (NASTY,)),), (table,), (chart,),
+        (SeriesResult(NASTY, table, (verdict,), (NASTY,)),), (table,), (chart,), None,
         (make_record(1.0, runner=NASTY, cpu=NASTY, engine=NASTY),),
     )  # fmt: skip
     bench = Bench(NASTY, (make_record(1.0, runner=NASTY),))

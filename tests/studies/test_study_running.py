@@ -52,8 +52,8 @@ def test_a_study() -> None:
     assert table.column("over first") == (0, 0, 0, 0)
     assert len(result.records) == 4
     assert {record.environment.engine for record in result.records} == {"eager"}
-    assert series.verdict is not None
-    assert "neither" not in series.verdict.reason  # the reference isn't judged
+    (verdict,) = series.verdicts
+    assert "neither" not in verdict.reason  # the reference isn't judged
     assert list(table.column("here")) == [1 / record.median_s for record in result.records]
     assert result.records[0].network is not None
     assert result.records[0].network.madds / 1e6 == table.column("M madds")[0]
@@ -69,7 +69,9 @@ def test_interrupted_between_rounds() -> None:
             raise KeyboardInterrupt
 
     series = [one for one in STUDIES["g2"].series if one.name in ("CPU x1", "CPU x2")]
-    telling = Telling(prepared.append, stop, keep=lambda records: kept.append(len(records)))
+    telling = Telling(
+        lambda text, _: prepared.append(text), stop, keep=lambda records: kept.append(len(records))
+    )
     result = run_study(STUDIES["g2"], "eager", budget_s=20, series=series, telling=telling)
     assert not result.complete
     assert [one.name for one in result.series] == ["CPU x1"]
@@ -86,7 +88,7 @@ def test_going_on() -> None:
         prepared.clear()
         return run_study(
             STUDIES["g1"], "eager", batch=batch, budget_s=0.5, series=series, known=known,
-            telling=Telling(prepared.append),
+            telling=Telling(lambda text, _: prepared.append(text)),
         )  # fmt: skip
 
     whole = again([])
@@ -119,7 +121,7 @@ def test_from_records_alone() -> None:
     computed = study_result(study)
     assert len(computed.series) == len(study.series)
     assert computed.setting is None
-    assert all(one.verdict is None for one in computed.series)
+    assert not any(one.verdicts for one in computed.series)
 
 
 def test_a_case_that_cannot_run_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,8 +146,12 @@ def test_a_case_that_cannot_run_is_left_out(monkeypatch: pytest.MonkeyPatch) -> 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["study", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == list(STUDIES)
-    assert "ShuffleNet V2, Table 3" in lines[3]
+    papers = {study.source.partition(", ")[0] for study in STUDIES.values()}
+    rows = [line.split() for line in lines if line.strip() and not line.startswith(tuple(papers))]
+    assert [row[0] for row in rows] == list(STUDIES)
+    assert sum(line.startswith(tuple(papers)) for line in lines) == len(papers)
+    assert lines[0].split("  ")[0] == "ShuffleNet V2"
+    assert rows[3][:3] == ["g3", "Table", "3"]
 
 
 def test_for_people(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -193,6 +199,9 @@ def test_records_are_kept_and_not_timed_again(
         (["study", "g2", "--engine", "nothing"], "'nothing'"),
         (["study", "g2", "--batch", "0"], "batch"),
         (["study", "g2", "--joined", "times"], "times"),
+        (["study", "table5", "--columns", "GPU"], "it has none"),
+        (["study", "table8", "--weights", "a.pth"], "figure4 does"),
+        (["study", "figure4", "--weights", "a.pth", "--model", "nothing"], "'nothing'"),
     ],
 )
 def test_wrong_usage(args: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

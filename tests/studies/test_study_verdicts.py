@@ -3,7 +3,7 @@
 import numpy as np
 
 from flyweight.records import Ratio, paired_ratio
-from flyweight.studies.verdicts import MARGIN, slower_than
+from flyweight.studies.verdicts import MARGIN, all_slower_than, slower_than
 
 
 def ratio(slowdown: float, noise: float, rounds: int = 60, seed: int = 0) -> Ratio:
@@ -42,3 +42,23 @@ def test_one_case_is_enough() -> None:
     found = slower_than([("a", ratio(0.9, 0.01)), ("b", ratio(1.2, 0.01))])
     assert found.answer == "holds"
     assert "b, takes 1.2" in found.reason
+
+
+def test_all_others_are_slower() -> None:
+    found = all_slower_than([("a", ratio(1.1, 0.01)), ("b", ratio(1.4, 0.01))], "ours is fastest")
+    assert found.answer == "holds"
+    assert found.sentence.startswith("ours is fastest? holds: the fastest other, a, takes 1.")
+    assert 1.05 < found.low < found.value < found.high < 1.15
+
+
+def test_one_other_is_as_fast() -> None:
+    found = all_slower_than([("a", ratio(1.0, 0.005)), ("b", ratio(1.4, 0.01))])
+    assert found.answer == "does not hold"
+    assert all_slower_than([("a", ratio(0.8, 0.01))]).sentence.startswith("does not hold: a takes")
+
+
+def test_others_too_noisy_to_decide() -> None:
+    noisy = ratio(1.05, 0.5, rounds=12)
+    assert all_slower_than([("a", noisy), ("b", ratio(1.4, 0.01))]).answer == "not decided"
+    # But one that is clearly no slower decides it, whatever the others do.
+    assert all_slower_than([("a", noisy), ("b", ratio(0.7, 0.01))]).answer == "does not hold"

@@ -40,13 +40,21 @@ def study_command(
     ] = None,
     columns: Annotated[
         str | None,
-        typer.Option(help="Only columns whose name begins so: GPU, CPU, 'CPU x1', 'ARM x2'."),
+        typer.Option(help="Only columns whose name begins so: GPU, 'CPU x1', 40M, 320x320."),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Only the smallest networks.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only the first columns: the smallest networks.")
+    ] = False,
     joined: Annotated[Joined, typer.Option(help="How G3 joins parallel fragments.")] = Joined.add,
     middle: Annotated[
         int, typer.Option(help="What G4's channels are divided by in the middle.", min=1, max=32)
     ] = 4,
+    weights: Annotated[
+        Path | None, typer.Option(help="Trained weights for figure4, of --model.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="The network that the weights are for.")
+    ] = "shufflenet_v2_x1_0",
     no_tune: NoTune = False,
     threads: Threads = 1,
     batch: Batch = 1,
@@ -75,7 +83,8 @@ def study_command(
 ) -> int:
     """Repeat papers' experiments on this machine: their figures, ours, and whether claims hold.
 
-    Without --columns the paper's networks for CPUs are timed, without those for its GPU.
+    Where the paper has other networks for its GPU than for CPUs, those for CPUs are timed without
+    --columns. What isn't timed, but counted or computed, needs no engine.
 
     Example: flyweight study g2 --engine onnxruntime --quick
 
@@ -86,17 +95,13 @@ def study_command(
     from flyweight.studies import STUDIES, Budget, study_named
 
     if names == ["list"]:
-        table(
-            ["study", "source:", "what is varied:", "columns:"],
-            [[s.name, s.source, s.title, ", ".join(x.name for x in s.series)]
-             for s in STUDIES.values()],
-        )  # fmt: skip
+        _list(list(STUDIES.values()))
         return 0
     several = len(names) > 1 or names == ["all"]
     if within is not None and not several:
         raise UsageError("--within is for several studies; one has --budget")
     studies = [
-        study_named(name, joined.value, middle)
+        study_named(name, joined.value, middle, model, weights)
         for name in dict.fromkeys(STUDIES if names == ["all"] else names)
     ]
     wanted = [(study, _columns(study, columns, quick)) for study in studies]
@@ -129,7 +134,7 @@ def _run_one(
     known = read_records(records) if records is not None and records.exists() else []
     with Bar() as bar:
         telling = Telling(
-            preparing=lambda text: bar.show(f"preparing {text}", 0.0),
+            preparing=lambda text, share: bar.show(f"preparing {text}", share),
             progress=bar.step,
             failed=lambda case, error: note(f"flyweight: left out: {case}: {error}"),
             keep=lambda all_: None if records is None else write_records(records, all_),
@@ -153,3 +158,17 @@ def _columns(study: "Study", begin: str | None, quick: bool) -> list["Series"]:
         names = ", ".join(one.name for one in study.series) or "none"
         raise UsageError(f"{study.name} has no columns {begin!r}; it has {names}")
     return found[:1] if quick else found
+
+
+def _list(studies: Sequence["Study"]) -> None:
+    """All studies, under their papers."""
+    by_paper: dict[str, list[Study]] = {}
+    for study in studies:
+        by_paper.setdefault(study.source.partition(", ")[0], []).append(study)
+    for index, (paper, found) in enumerate(by_paper.items()):
+        rows = [
+            [one.name, one.source.partition(", ")[2], one.title,
+             ", ".join(series.name for series in one.series) or "computed"]
+            for one in found
+        ]  # fmt: skip
+        table([paper, "where:", "what is shown:", "columns:"], rows, "" if index == 0 else " ")

@@ -185,11 +185,13 @@ def print_result(result: "StudyResult", apart: bool = False) -> None:
     for series in result.series:
         print()
         _print_table(series.table)
-        if series.verdict is not None:
-            print(series.verdict.sentence)
+        for verdict in series.verdicts:
+            print(verdict.sentence)
     for computed in result.computed:
         print()
         _print_table(computed)
+    if result.together is not None:
+        print(f"\n{result.together.sentence}")
     if apart:
         print("\n")
 

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor, nn
 
 from flyweight.nn.learned_group_conv import CondensedGroupConv, CondensedLinear
-from flyweight.nn.network import Network
 
 BATCH = 4
 SIDE = 128
@@ -14,7 +13,9 @@ LEAST_VARIANCE = 0.01
 
 
 @torch.no_grad()
-def as_trained(network: Network, seed: int = 0) -> None:
+def as_trained(
+    network: nn.Module, seed: int = 0, image: tuple[int, int, int] | None = None
+) -> None:
     """Give a fresh network what fresh ones lack: norms, biases and choices that differ by channel.
 
     Engines simplify constants that happen to be equal, or don't: OpenVINO adds a bias of equal
@@ -26,6 +27,8 @@ def as_trained(network: Network, seed: int = 0) -> None:
     Args:
         network: changed in place; its modes and the global random state are not.
         seed: of the random values; the same one gives the same network.
+        image: channels, height, width of the images that the statistics come from; by default
+            what the network's first convolution reads, 128 pixels high and wide or more.
     """
     generator = torch.Generator().manual_seed(seed)
     norms = []
@@ -42,7 +45,8 @@ def as_trained(network: Network, seed: int = 0) -> None:
             module.index.copy_(_choices(module.in_channels, module.index, module.groups, generator))
         elif isinstance(module, CondensedLinear):
             module.index.copy_(_choices(2 * module.in_features, module.index, 1, generator))
-    _statistics(network, norms, generator)
+    if norms:
+        _statistics(network, norms, generator, image or _image(network))
 
 
 def _choices(inputs: int, index: Tensor, groups: int, generator: torch.Generator) -> Tensor:
@@ -52,7 +56,17 @@ def _choices(inputs: int, index: Tensor, groups: int, generator: torch.Generator
     return torch.cat([pick.sort().values for pick in picks])
 
 
-def _statistics(network: Network, norms: list[nn.BatchNorm2d], generator: torch.Generator) -> None:
+def _image(network: nn.Module) -> tuple[int, int, int]:
+    side = max(SIDE, getattr(network, "min_size", 0))
+    return (next(network.parameters()).shape[1], side, side)
+
+
+def _statistics(
+    network: nn.Module,
+    norms: list[nn.BatchNorm2d],
+    generator: torch.Generator,
+    image: tuple[int, int, int],
+) -> None:
     """Each norm's mean and variance over one small batch, with the norms before it in place."""
     modes = {module: module.training for module in network.modules()}
     momenta = [norm.momentum for norm in norms]
@@ -61,9 +75,7 @@ def _statistics(network: Network, norms: list[nn.BatchNorm2d], generator: torch.
         norm.train()
         norm.reset_running_stats()
         norm.momentum = None  # the batch's own statistics, not a step towards them
-    side = max(SIDE, network.min_size)
-    channels = next(network.parameters()).shape[1]
-    network(torch.randn(BATCH, channels, side, side, generator=generator))
+    network(torch.randn(BATCH, *image, generator=generator))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         variance = norm.running_var

@@ -1,24 +1,61 @@
 """All studies, by name."""
 
-from flyweight.errors import unknown
+from pathlib import Path
+
+from flyweight.errors import UsageError, unknown
 from flyweight.studies.guidelines import guidelines
 from flyweight.studies.study import Study
+from flyweight.studies.v2_figure1 import figure1
+from flyweight.studies.v2_figure4 import NETWORK, figure4
+from flyweight.studies.v2_large import appendix2, table6
+from flyweight.studies.v2_sizes import table1a, table7
+from flyweight.studies.v2_table5 import table5
+from flyweight.studies.v2_table8 import table8
+from flyweight.studies.v2_units import units
 
-STUDIES: dict[str, Study] = {study.name: study for study in guidelines()}
+
+def _shufflenet_v2() -> tuple[Study, ...]:
+    """In the paper's order."""
+    return (
+        figure1(),
+        *guidelines(),
+        table5(),
+        figure4(),
+        table6(),
+        table7(),
+        table8(),
+        table1a(),
+        units(),
+        appendix2(),
+    )
 
 
-def study_named(name: str, joined: str = "add", middle: int = 4) -> Study:
+STUDIES: dict[str, Study] = {study.name: study for study in _shufflenet_v2()}
+"""Under their papers, and in those in their order."""
+
+
+def study_named(
+    name: str,
+    joined: str = "add",
+    middle: int = 4,
+    model: str = NETWORK,
+    weights: Path | None = None,
+) -> Study:
     """A study, with a reading of what its paper leaves open.
 
     Args:
         name: e.g. "g1".
         joined: see `guidelines`.
         middle: likewise.
+        model: see `figure4`.
+        weights: likewise.
 
     Raises:
-        UsageError: there is none of this name.
+        UsageError: there is none of this name, or weights for one that has no use for them.
     """
-    for study in guidelines(joined, middle):
-        if study.name == name:
-            return study
-    raise unknown("study", name, list(STUDIES), "'flyweight study list' shows all")
+    if name not in STUDIES:
+        raise unknown("study", name, list(STUDIES), "'flyweight study list' shows all")
+    if weights is not None and name != "figure4":
+        raise UsageError(f"{name} reads no weights; figure4 does")
+    read = {study.name: study for study in (*guidelines(joined, middle), figure4(model, weights))}
+    return read.get(name, STUDIES[name])

@@ -31,7 +31,11 @@ def study_records(records: Iterable[Record]) -> list[Record]:
 
 def untimed_studies() -> list[Study]:
     """Studies of which nothing is timed: all that they show is computed."""
-    return [study for study in STUDIES.values() if not any(one.timed for one in study.series)]
+    return [
+        study
+        for study in STUDIES.values()
+        if study.timings is None and not any(one.timed for one in study.series)
+    ]
 
 
 def results_of(records: Sequence[Record], untimed: bool = False) -> list[StudyResult]:
@@ -55,8 +59,9 @@ def results_of(records: Sequence[Record], untimed: bool = False) -> list[StudyRe
 
 
 def verdicts_of(result: StudyResult) -> list[tuple[str, Verdict]]:
-    """Every verdict of a study, with the name of the series that it is about."""
-    return [(one.name, one.verdict) for one in result.series if one.verdict is not None]
+    """Every verdict of a study, with the name of the series that it is about; "" for all."""
+    found = [(one.name, verdict) for one in result.series for verdict in one.verdicts]
+    return found if result.together is None else [*found, ("", result.together)]
 
 
 def verdicts_said(results: Iterable[StudyResult]) -> str:

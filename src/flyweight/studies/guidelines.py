@@ -33,7 +33,7 @@ def _study(
 ) -> Study:
     return Study(
         name, title, f"ShuffleNet V2, Table {table}", claim, tuple(series),
-        judge=reference_is_fastest, cost="bound", reading=reading,
+        judges=(reference_is_fastest,), cost="bound", reading=reading,
     )  # fmt: skip
 
 

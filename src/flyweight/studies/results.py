@@ -41,15 +41,15 @@ class SeriesResult:
 
     Attributes:
         table: the paper's figures, computed ones, and ours.
-        verdict: what the times say of the study's claim; None where nothing is claimed of them, or
-            they weren't timed.
+        verdicts: what the times say of the study's claims; none where nothing is claimed of them,
+            or they weren't timed.
         warnings: what makes the times suspicious.
         complete: False where the run was interrupted before its time was up.
     """
 
     name: str
     table: Table
-    verdict: Verdict | None
+    verdicts: tuple[Verdict, ...] = ()
     warnings: tuple[str, ...] = ()
     complete: bool = True
 
@@ -67,7 +67,8 @@ class StudyResult:
         setting: how it was run; None where nothing was timed.
         series: what was timed or counted.
         computed: tables that need no timing.
-        charts: pictures of the tables.
+        charts: pictures of the tables; those of columns that weren't timed are left out.
+        together: what the times of all series say; None where nothing is claimed of that.
         records: all samples and the environment.
     """
 
@@ -80,6 +81,7 @@ class StudyResult:
     series: tuple[SeriesResult, ...]
     computed: tuple[Table, ...]
     charts: tuple[Chart, ...]
+    together: Verdict | None
     records: tuple[Record, ...]
 
     @property
@@ -99,8 +101,9 @@ class StudyResult:
 
 
 def case_key(study: Study, series: Series, case: Case) -> str:
-    """What a case's runner is called in records."""
-    return f"{study.name} / {series.name} / {case.label}"
+    """What a case's runner is called in records: by the study that times it."""
+    owner = study.timings or study
+    return f"{owner.name} / {series.name} / {case.label}"
 
 
 def _setting_of(record: Record) -> Setting:
@@ -144,17 +147,32 @@ def study_result(
         setting: which of those in the records; None for none, where everything is only computed.
     """
     found: list[SeriesResult] = []
-    used: list[Record] = []
+    by_series: dict[str, dict[str, Record]] = {}
     for one in study.series:
         timed = {} if setting is None else series_records(study, one, setting, records)
         if not timed and setting is not None and one.timed:
             continue  # not asked for, or not reached
         found.append(series_result(study, one, timed))
-        used += timed.values()
+        if timed:
+            by_series[one.name] = timed
+    computed = study.computed() if study.computed is not None else ()
+    together = study.conclude(by_series) if study.conclude is not None and by_series else None
+    used = [record for timed in by_series.values() for record in timed.values()]
     return StudyResult(
         study.name, study.title, study.claim, study.source, study.reading, setting, tuple(found),
-        study.computed() if study.computed is not None else (), study.charts, tuple(used),
+        computed, _drawable(study.charts, (*(one.table for one in found), *computed)),
+        together, tuple(used),
     )  # fmt: skip
+
+
+def _drawable(charts: Iterable[Chart], tables: Sequence[Table]) -> tuple[Chart, ...]:
+    """Those whose columns are there."""
+
+    def headings(chart: Chart) -> set[str]:
+        named = [table for table in tables if table.name.startswith(chart.table)]
+        return {column.heading for table in named for column in table.columns}
+
+    return tuple(one for one in charts if {one.x, one.y, one.colour} <= headings(one))
 
 
 def series_result(study: Study, series: Series, timed: dict[str, Record]) -> SeriesResult:
@@ -171,19 +189,21 @@ def series_result(study: Study, series: Series, timed: dict[str, Record]) -> Ser
     parts.append(_notes(series))
     columns = [Column("", "label")]
     rows: list[list[Value]] = [[case.label] for case in series.cases]
+    if any(case.group for case in series.cases):
+        columns.append(Column("group", "label"))
+        for row, case in zip(rows, series.cases, strict=True):
+            row.append(case.group)
     for more, values in parts:
         columns += more
         for row, extra in zip(rows, values, strict=True):
             row += extra
-    verdict = None
-    if study.judge is not None and timed:
-        verdict = study.judge(series, timed)
+    found = [judge(series, timed) for judge in study.judges] if timed else []
     warnings = dict.fromkeys(text for record in timed.values() for text in record.warnings)
     complete = all(record.complete for record in timed.values())
     return SeriesResult(
         series.name,
         Table(series.name, tuple(columns), tuple(map(tuple, rows))),
-        verdict,
+        tuple(verdict for verdict in found if verdict is not None),
         tuple(warnings),
         complete,
     )
@@ -196,13 +216,15 @@ def _published(series: Series) -> Part:
     """The paper's columns, and each of its speeds over the first case's."""
     columns: list[Column] = []
     rows: list[list[Value]] = [[] for _ in series.cases]
+    several = sum(printed.speed for printed in series.columns) > 1
     for index, printed in enumerate(series.columns):
         columns.append(Column(printed.name, "published", printed.unit))
         values = [case.published[index] for case in series.cases]
         for row, value in zip(rows, values, strict=True):
             row.append(value)
         if printed.speed:
-            columns.append(Column("to first", "published", digits=2))
+            of = f"{printed.name} " if several else ""
+            columns.append(Column(f"{of}to first", "published", digits=2))
             numbers = [value if isinstance(value, int | float) else None for value in values]
             first = next((number for number in numbers if number), None)
             for row, number in zip(rows, numbers, strict=True):

@@ -10,6 +10,8 @@ from flyweight.counting import count_model
 from flyweight.engines import Options, Runner, engine_named
 from flyweight.errors import FlyweightError
 from flyweight.measuring import MeasurementInterrupted, Progress, measure
+from flyweight.nn import Network
+from flyweight.nn.trained import as_trained
 from flyweight.records import NetworkFacts, Record
 from flyweight.studies.results import (
     Setting,
@@ -29,13 +31,13 @@ class Telling:
     """What is told while a study runs; each may do nothing.
 
     Attributes:
-        preparing: called with what is being prepared.
+        preparing: called with what is being prepared, and the share of the series that is.
         progress: called between rounds.
         failed: called with a case that an engine can't run, and why; the others are timed.
         keep: called with all records, old and new, after each series.
     """
 
-    preparing: Callable[[str], None] = lambda text: None
+    preparing: Callable[[str, float], None] = lambda text, share: None
     progress: Callable[[Progress], None] = lambda step: None
     failed: Callable[[str, FlyweightError], None] = lambda case, error: None
     keep: Callable[[Sequence[Record]], None] = lambda records: None
@@ -69,14 +71,16 @@ def run_study(
         FlyweightError: an engine that isn't installed, or runs none of the cases of a series.
     """
     options, telling = options or Options(1), telling or Telling()
+    asked = study.series if series is None else tuple(series)
+    if not any(one.timed for one in asked):
+        return study_result(replace(study, series=asked))
     engine_named(engine).check(options, False)
     setting = Setting(engine, batch, options.threads, options.precision)
     records = list(known)
-    asked = study.series if series is None else tuple(series)
-    for one in asked:
-        if not is_untimed(study, one, setting, records):
+    for owner, one in to_time(study, asked):
+        if not is_untimed(owner, one, setting, records):
             continue
-        found, complete = _timed(study, one, setting, options, budget_s, telling)
+        found, complete = _timed(owner, one, setting, options, budget_s, telling)
         records += found
         telling.keep(records)
         if not complete:
@@ -95,6 +99,14 @@ def share_of(cases: int) -> float:
     return max(1.0, cases / USUAL_CASES)
 
 
+def to_time(study: Study, asked: Sequence[Series]) -> list[tuple[Study, Series]]:
+    """The series to be timed, each with the study whose they are."""
+    if study.timings is None:
+        return [(study, one) for one in asked]
+    names = {one.name for one in asked}
+    return [(study.timings, one) for one in study.timings.series if one.name in names]
+
+
 def _timed(
     study: Study,
     series: Series,
@@ -111,11 +123,10 @@ def _timed(
     batch = series.batch or setting.batch
     runners: dict[str, Runner] = {}
     failure: FlyweightError | None = None
-    for case in series.cases:
-        if case.build is None:
-            continue
+    networks = [case for case in series.cases if case.build is not None]
+    for index, case in enumerate(networks):
         key = case_key(study, series, case)
-        telling.preparing(key)
+        telling.preparing(key, index / len(networks))
         try:
             runners[key] = _runner(case, batch, setting.engine, options)
         except FlyweightError as error:
@@ -133,6 +144,8 @@ def _runner(case: Case, batch: int, engine: str, options: Options) -> Runner:
     assert case.build is not None
     torch.manual_seed(0)
     model = case.build().eval()
+    # A fresh network's equal constants cost some engines time that a trained one's don't.
+    as_trained(model, image=None if isinstance(model, Network) else case.shape)
     example = np.random.default_rng(0).standard_normal((batch, *case.shape), np.float32)
     runner: Runner = engine_named(engine).load()(model, example, options)
     counts = count_model(model, (1, *case.shape))

@@ -37,6 +37,7 @@ class Case:
         published: what the paper prints, one for each column of the series; None where it has
             nothing.
         note: where the network isn't quite the table's, and why.
+        group: what it belongs to, e.g. its architecture; groups are the colours of charts.
     """
 
     label: str
@@ -44,6 +45,7 @@ class Case:
     shape: tuple[int, int, int]
     published: tuple[Value, ...]
     note: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,12 @@ class Series:
     timed: bool = True
 
 
-Judge = Callable[[Series, Mapping[str, Record]], Verdict | None]
-"""Says what times mean for a claim, from the records by the cases' labels; the records of one call
-were interleaved. None where the claim isn't about these cases."""
+Timed = Mapping[str, Record]
+"""Records of one run, which were interleaved, by the cases' labels."""
+Judge = Callable[[Series, Timed], Verdict | None]
+"""Says what a series' times mean for a claim. None where the claim isn't about these cases."""
+Conclude = Callable[[Mapping[str, Timed]], Verdict | None]
+"""Likewise of the times of several series together, by the series' names."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +87,15 @@ class Study:
         source: the paper and its table.
         claim: what the paper says the table shows.
         series: all that the table has, the smallest networks first on each platform.
-        judge: whether the claim holds here; None where nothing is claimed of times.
+        judges: whether the claims hold here, one each; none where nothing is claimed of times.
+        conclude: likewise for a claim about all series together.
         cost: which computed columns are shown: "bound" for memory access and its lower bound (Eq. 1
             and 2 of ShuffleNet V2), "network" for parameters and memory access.
         computed: tables that need no timing.
         charts: pictures of the tables, beside the bars of speeds that every timed series gets.
         reading: what the paper leaves open, and what was chosen here.
+        timings: the study whose timings it shows, where it isn't timed itself: that one's series of
+            the same names hold all of its cases.
     """
 
     name: str
@@ -95,8 +103,10 @@ class Study:
     source: str
     claim: str
     series: tuple[Series, ...] = ()
-    judge: Judge | None = None
+    judges: tuple[Judge, ...] = ()
+    conclude: Conclude | None = None
     cost: Literal["bound", "network"] = "network"
     computed: Callable[[], tuple[Table, ...]] | None = None
     charts: tuple[Chart, ...] = ()
     reading: str = ""
+    timings: "Study | None" = None

@@ -9,7 +9,7 @@ from flyweight.errors import FlyweightError
 from flyweight.measuring import Progress
 from flyweight.records import Record
 from flyweight.studies.results import Setting, StudyResult, study_result
-from flyweight.studies.running import Telling, is_untimed, run_study, share_of
+from flyweight.studies.running import Telling, is_untimed, run_study, share_of, to_time
 from flyweight.studies.study import Series, Study
 
 LEAST_S = 2.0
@@ -133,11 +133,11 @@ def run_studies(
     running.wait_for(wanted)
     results: list[StudyResult] = []
     for study, series in wanted:
-        for one in series:
+        for owner, one in to_time(study, series):
             if not running.interrupted:
-                running.time(study, one)
+                running.time(owner, one)
         asked = replace(study, series=tuple(series))
-        timed = any(one.timed for one in series)
+        timed = any(one.timed for _, one in to_time(study, series))
         result = study_result(asked, running.records, running.setting if timed else None)
         if result.series or result.computed:
             results.append(result)
@@ -182,10 +182,10 @@ class _Running:
     def wait_for(self, wanted: Sequence[tuple[Study, Sequence[Series]]]) -> None:
         """Note all series that the records don't hold."""
         self.waiting = {
-            _called(study, one): one
+            _called(owner, one): one
             for study, series in wanted
-            for one in series
-            if is_untimed(study, one, self.setting, self.records)
+            for owner, one in to_time(study, series)
+            if is_untimed(owner, one, self.setting, self.records)
         }
         self.begun = len(self.waiting)
 
@@ -228,7 +228,7 @@ class _Running:
             self.telling.keep(found)
 
         return Telling(
-            preparing=lambda text: self.telling.preparing(text, done),
+            preparing=lambda text, share: self.telling.preparing(text, done),
             progress=lambda step: self.telling.progress(key, step, done),
             failed=self.telling.failed,
             keep=keep,

@@ -13,6 +13,8 @@ MARGIN = 0.02
 """A case counts as slower only beyond this: less is nobody's reason to change a network."""
 
 Answer = Literal["holds", "does not hold", "not decided"]
+Ratios = Sequence[tuple[str, Ratio]]
+"""Of some cases, by label: their time over the reference's, paired by round."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Verdict:
         return f"{asked}{self.answer}: {self.reason}"
 
 
-def slower_than(ratios: Sequence[tuple[str, Ratio]]) -> Verdict:
+def slower_than(ratios: Ratios) -> Verdict:
     """Whether some case is slower than the reference.
 
     It "holds" where a case is slower by more than the margin, with its whole interval; it "does not
@@ -57,27 +59,73 @@ def slower_than(ratios: Sequence[tuple[str, Ratio]]) -> Verdict:
         answer = "holds"
     elif all(one.high <= 1 + MARGIN for _, one in ratios):
         answer = "does not hold"
-    reason = (
-        f"the slowest case, {worst}, takes {ratio.value:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"
-        " of the reference's time"
-    )
-    return Verdict(answer, reason, ratio.value, ratio.low, ratio.high)
+    return _verdict(answer, "the slowest case", worst, ratio)
+
+
+def all_slower_than(ratios: Ratios, claim: str = "") -> Verdict:
+    """Whether all cases are slower than the reference.
+
+    It "holds" where every case is slower by more than the margin, with its whole interval; it "does
+    not hold" where some case isn't, with its whole interval; else it is "not decided".
+
+    Args:
+        ratios: for each case but the reference, its time over the reference's.
+        claim: what is asked, where that isn't the study's own claim.
+    """
+    best, ratio = min(ratios, key=lambda pair: pair[1].value)
+    answer: Answer = "not decided"
+    if all(one.low > 1 + MARGIN for _, one in ratios):
+        answer = "holds"
+    elif any(one.high <= 1 + MARGIN for _, one in ratios):
+        answer = "does not hold"
+    return _verdict(answer, "the fastest other" if len(ratios) > 1 else "", best, ratio, claim)
+
+
+def _verdict(answer: Answer, which: str, label: str, ratio: Ratio, claim: str = "") -> Verdict:
+    who = f"{which}, {label}, takes" if which else f"{label} takes"
+    reason = f"{who} {ratio.value:.2f} ({ratio.low:.2f}-{ratio.high:.2f}) of the reference's time"
+    return Verdict(answer, reason, ratio.value, ratio.low, ratio.high, claim)
+
+
+def times_over(reference: str, labels: Sequence[str], records: Mapping[str, Record]) -> Ratios:
+    """The times of cases over that of a reference; of those that were run.
+
+    Args:
+        reference: a case's label.
+        labels: of the others; the reference among them is left out.
+        records: of one run, by label.
+
+    Returns:
+        Nothing where the reference wasn't run.
+    """
+    if reference not in records:
+        return []
+    base = records[reference].samples_s
+    return [
+        (label, paired_ratio(records[label].samples_s, base))
+        for label in labels
+        if label in records and label != reference
+    ]
 
 
 def reference_is_fastest(series: "Series", records: Mapping[str, Record]) -> Verdict | None:
-    """Judge a series by the claim that its other cases are slower than its reference.
+    """Judge a series by the claim that what the others have, and its reference hasn't, costs time.
 
     None where the reference, or all others, couldn't be run.
     """
+    ratios = _over_reference(series, records)
+    return slower_than(ratios) if ratios else None
+
+
+def reference_beats_all(series: "Series", records: Mapping[str, Record]) -> Verdict | None:
+    """Judge a series by the claim that each of its other cases is slower than its reference.
+
+    None where the reference, or all others, couldn't be run.
+    """
+    ratios = _over_reference(series, records)
+    return all_slower_than(ratios) if ratios else None
+
+
+def _over_reference(series: "Series", records: Mapping[str, Record]) -> Ratios:
     reference = series.cases[series.reference].label
-    others = [case.label for case in series.cases if case.label in records]
-    if reference not in others or len(others) == 1:
-        return None
-    base = records[reference].samples_s
-    return slower_than(
-        [
-            (label, paired_ratio(records[label].samples_s, base))
-            for label in others
-            if label != reference
-        ]
-    )
+    return times_over(reference, [case.label for case in series.cases], records)

@@ -45,11 +45,11 @@ def page() -> str:
     return page_of(committed())
 
 
-def page_of(records: Sequence[Record]) -> str:
-    """The page that these records give."""
+def page_of(records: Sequence[Record], untimed: bool = True) -> str:
+    """The page that these records give, with studies that are only computed or without."""
     if not records:
         return INTRO + NOTHING
-    results = results_of(records, untimed=True)
+    results = results_of(records, untimed)
     studies = by_engine(results)
     parts = [INTRO, verdicts_said(results), "", *_overview(studies)]
     for one in studies:
@@ -58,11 +58,11 @@ def page_of(records: Sequence[Record]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def pictures(records: Sequence[Record]) -> dict[str, View]:
-    """The page's pictures by the names of their files."""
+def pictures(records: Sequence[Record], untimed: bool = True) -> dict[str, View]:
+    """The page's pictures by the names of their files, likewise."""
     return {
         picture_name(one, view): view
-        for one in by_engine(results_of(records, untimed=True))
+        for one in by_engine(results_of(records, untimed))
         for view in one.views
         if view_chart(view) is not None
     }

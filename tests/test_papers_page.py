@@ -28,7 +28,7 @@ def test_the_page(papers: ModuleType) -> None:
         *study_run("g1", "ARM x1", (1.0, 0.9, 0.9, 0.9), "eager"),
         *study_run("g4", "CPU c=32", (1.2, 1.1, 1.1, 1.0)),
     ]
-    text = papers.page_of(records)
+    text = papers.page_of(records, untimed=False)
     assert "Of 3 tested claims 2 hold here, 1 don't, and 0 are not decided." in text
     assert "| study | claim | native | eager |" in text
     assert re.search(r"\| \[g1\]\(#g1\) \| at equal FLOPs, .* \| ✓ ARM x1 \| ✗ ARM x1 \|", text)
@@ -45,7 +45,7 @@ def test_the_page(papers: ModuleType) -> None:
         "Imaginary CPU @ 2.60GHz (2 cores): avx512f, Linux 6.1, Python 3.11.7; 2025-01-02" in text
     )
     shown = re.findall(r"\(images/studies/(.+?)\)", text)
-    assert shown == list(papers.pictures(records)) == ["g1.png", "g4.png"]
+    assert shown == list(papers.pictures(records, untimed=False)) == ["g1.png", "g4.png"]
 
 
 def test_nothing_committed_is_said(papers: ModuleType) -> None:
@@ -55,7 +55,7 @@ def test_nothing_committed_is_said(papers: ModuleType) -> None:
 def test_views_apart_have_pictures_of_their_own(papers: ModuleType) -> None:
     times = (1.2, 1.1, 1.1, 1.0)
     records = [*study_run("g4", "CPU c=32", times), *study_run("g4", "CPU c=32", times, batch=8)]
-    text = papers.page_of(records)
+    text = papers.page_of(records, untimed=False)
     assert "### batch 8, threads 1, float32" in text
     assert "| study | claim | native, batch 1 | native, batch 8 |" in text
     shown = re.findall(r"\(images/studies/(.+?)\)", text)

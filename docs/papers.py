@@ -6,7 +6,16 @@ from pathlib import Path
 
 from flyweight.records import Record, read_records
 from flyweight.report.studies.charts import view_chart, write_view_png
-from flyweight.report.studies.places import Group, Place, Shown, View, by_engine, joined, shortened
+from flyweight.report.studies.places import (
+    Group,
+    Place,
+    Shown,
+    View,
+    by_engine,
+    joined,
+    short_claim,
+    shortened,
+)
 from flyweight.report.studies.tables import SIGNS, anchor
 from flyweight.studies import Table, Verdict, machine_of, results_of, verdicts_of, verdicts_said
 
@@ -98,7 +107,8 @@ def _overview(studies: Sequence[Shown]) -> list[str]:
                 where = ", ".join(filter(None, (place.label, short[view.heading])))
                 for name, verdict in verdicts_of(place.result):
                     places[where] = None
-                    line = cells.setdefault((one.about.study, verdict.claim or one.about.claim), {})
+                    claim = short_claim(verdict.claim or one.about.claim)
+                    line = cells.setdefault((one.about.study, claim), {})
                     line.setdefault(where, []).append(f"{SIGNS[verdict.answer]} {name or 'all'}")
     rows = [
         [f"[{study}](#{study})", claim, *(", ".join(at.get(place, [""])) for place in places)]

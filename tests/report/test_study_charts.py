@@ -9,7 +9,7 @@ from flyweight.errors import FlyweightError
 from flyweight.records import Ratio
 from flyweight.report.studies import pictures, speeds, write_study_png
 from flyweight.report.studies.charts import view_chart, view_drawings, view_speeds
-from flyweight.report.studies.places import Place, View, by_engine, joined, shortened
+from flyweight.report.studies.places import Place, View, by_engine, joined, short_claim, shortened
 from flyweight.studies import Chart, Column, StudyResult, Table, results_of
 from flyweight.studies.results import SeriesResult
 from flyweight.studies.tables import Value
@@ -189,3 +189,5 @@ def test_headings_say_what_differs() -> None:
     }  # fmt: skip
     assert shortened(["batch 1", "batch 1"]) == {"batch 1": ""}
     assert shortened([]) == {}
+    assert short_claim("A is faster than B (paper: 1.2 times)") == "A is faster than B"
+    assert short_claim("A (the first) is faster") == "A (the first) is faster"

@@ -1,5 +1,6 @@
 """Results of a study beside each other: on several engines, or on two machines."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -96,6 +97,11 @@ def by_engine(results: Sequence[StudyResult]) -> list[Shown]:
         )
         for views in studies.values()
     ]
+
+
+def short_claim(claim: str) -> str:
+    """A claim without a remark in brackets at its end, which may differ from series to series."""
+    return re.sub(r" \([^()]*\)$", "", claim)
 
 
 def shortened(headings: Sequence[str]) -> dict[str, str]:

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from flyweight.records import Ratio
-from flyweight.report.studies.places import Group, Shown, View, joined, shortened
+from flyweight.report.studies.places import Group, Shown, View, joined, short_claim, shortened
 from flyweight.studies import Column, Table, Verdict, verdicts_of
 from flyweight.studies.tables import Value
 
+FEW = 4
+"""So many places share the width of the page in equal parts."""
 SIGNS = {"holds": "✓", "does not hold": "✗", "not decided": "?"}
 CLASSES = {"holds": "holds", "does not hold": "fails", "not decided": "open"}
 KINDS = {
@@ -199,9 +201,10 @@ def overview(studies: Sequence[Shown]) -> str:
     if not rows:
         return "<p>No claim was tested.</p>"
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in named.values())
+    classes = "overview few" if len(named) <= FEW else "overview"
     lines = "\n".join(rows)
     return f"""<div class="scroll" tabindex="0" role="region" aria-label="All verdicts">
-<table class="overview">
+<table class="{classes}">
 <thead><tr><th scope="col">claim</th>{head}</tr></thead>
 <tbody>
 {lines}
@@ -218,7 +221,8 @@ def _overview_rows(study: Shown, places: Mapping[tuple[str, str], str]) -> list[
         for (where, claim), at in _answers(view).items():
             link = anchor("study", study.about.study, view.heading, where)
             for label, verdict in at.items():
-                own = cells.setdefault(claim, {}).setdefault((view.heading, label), [])
+                line = cells.setdefault(short_claim(claim), {})
+                own = line.setdefault((view.heading, label), [])
                 own.append(chip(verdict, where or "all", link))
     name = escape(study.about.study)
     link = anchor("study", study.about.study)

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 from flyweight.cli.app import run
 from flyweight.cli.keeping import INTERRUPTED
@@ -17,6 +19,7 @@ from flyweight.records import Record, read_records
 from flyweight.studies import (
     STUDIES,
     Budget,
+    Case,
     Series,
     Study,
     StudyResult,
@@ -218,3 +221,20 @@ def test_records_of_several_studies_need_a_folder(
     (tmp_path / "file").write_text("")
     assert run(["study", "g1", "g2", "--records", str(tmp_path / "file")]) == 1
     assert "it is no folder" in capsys.readouterr().err
+
+
+def test_timings_that_two_studies_show_are_taken_once() -> None:
+    """Under the name of the study whose they are, whichever comes first."""
+    cases = tuple(
+        Case(f"{width} channels", partial(nn.Conv2d, 3, width, 3), (3, 8, 8), ())
+        for width in (4, 8)
+    )
+    owner = Study("owner", "widths", "A paper, Table 1", "", (Series("all", (), cases),))
+    figure = Study("figure", "widths", "A paper, Figure 1", "", (Series("all", (), cases[:1]),),
+                   timings=owner)  # fmt: skip
+    told: list[str] = []
+    telling = SweepTelling(preparing=lambda text, share: told.append(text))
+    wanted = [(figure, figure.series), (owner, owner.series)]
+    sweep = run_studies(wanted, "eager", Options(1), 1, Budget(0.3), telling=telling)
+    assert told == ["owner / all / 4 channels", "owner / all / 8 channels"]
+    assert [(one.study, len(one.records)) for one in sweep.results] == [("figure", 1), ("owner", 2)]

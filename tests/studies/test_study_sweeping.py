@@ -201,6 +201,7 @@ def test_the_command_interrupted_or_out_of_time(
         (["study", "g1", "--within", "1m"], 2, "--within is for several studies"),
         (["study", "g1", "g2", "--png", "x.png"], 2, "--png draws one study"),
         (["study", "g1", "g9"], 2, "unknown study 'g9'"),
+        (["study", "g1", "g2", "--columns", "TPU"], 2, "g2 has no columns 'TPU'"),
         (["study", "all", "--within", "soon"], 2, "'soon' is no duration"),
         (["study", "g1", "g2", "--records", "/nowhere/at/all"], 1, "/nowhere"),
         (["study", "g1", "--html", "/nowhere/at/all.html"], 1, "/nowhere"),
@@ -213,6 +214,15 @@ def test_what_is_wrong_is_said_at_once(
     error = capsys.readouterr().err
     assert said in error
     assert len(error.splitlines()) == 1
+
+
+def test_of_several_studies_those_without_such_columns_are_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Only G1 has columns of an ARM machine."""
+    args = ["study", "g1", "g4", "--columns", "ARM x1", "--engine", "eager", "--budget", "300ms"]
+    assert run(args) == 0
+    assert "g4" not in capsys.readouterr().out
 
 
 def test_records_of_several_studies_need_a_folder(

@@ -104,7 +104,7 @@ def study_command(
         study_named(name, joined.value, middle, model, weights)
         for name in dict.fromkeys(STUDIES if names == ["all"] else names)
     ]
-    wanted = [(study, _columns(study, columns, quick)) for study in studies]
+    wanted = _wanted(studies, columns, quick)
     positive("the batch", batch)
     time = Budget(seconds(budget), None if within is None else seconds(within))
     outputs = Outputs(several, records, json, html, png)
@@ -147,6 +147,20 @@ def _run_one(
         note("flyweight: interrupted; what was measured until then is shown")
         return INTERRUPTED
     return 0
+
+
+def _wanted(
+    studies: "Sequence[Study]", begin: str | None, quick: bool
+) -> list[tuple["Study", list["Series"]]]:
+    """The studies with their columns; of several those that have no such columns are left out."""
+    found: list[tuple[Study, list[Series]]] = []
+    for study in studies:
+        try:
+            found.append((study, _columns(study, begin, quick)))
+        except UsageError:
+            if study is studies[-1] and not found:
+                raise
+    return found
 
 
 def _columns(study: "Study", begin: str | None, quick: bool) -> list["Series"]:

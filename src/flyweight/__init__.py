@@ -9,6 +9,7 @@ __all__ = [
     "compile",
     "cost",
     "create_model",
+    "decompose",
     "export",
     "list_models",
     "load_pretrained",
@@ -19,7 +20,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from flyweight.api import compile, cost, export
+    from flyweight.api import compile, cost, decompose, export
     from flyweight.lowering import lower
     from flyweight.measuring import measure
     from flyweight.zoo import create_model, list_models, model_info
@@ -29,6 +30,7 @@ _HOMES = {
     "compile": "flyweight.api",
     "cost": "flyweight.api",
     "create_model": "flyweight.zoo",
+    "decompose": "flyweight.api",
     "export": "flyweight.api",
     "list_models": "flyweight.zoo",
     "load_pretrained": "flyweight.zoo.weights",

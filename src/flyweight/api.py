@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from flyweight import exporting
+from flyweight import decomposing, exporting
 from flyweight.counting import Cost, count_model
+from flyweight.decomposing import Decomposition
 from flyweight.engines import Array, Options, Runner, engine_named
 from flyweight.errors import UsageError, first_line
 from flyweight.exporting import Exported
@@ -183,6 +184,66 @@ def make_runner(
         return run(model, example, options)
     module = lower(model, torch.from_numpy(example), engine=engine)
     return replace(run(module, example, options), network=label(model), lowered=True)
+
+
+def decompose(
+    model_or_name: nn.Module | str,
+    example: Array | Tensor,
+    engine: str = "onnxruntime",
+    threads: int = 1,
+    lowered: bool = False,
+    tune: bool = True,
+    budget_s: float = 10.0,
+) -> Decomposition:
+    """Say where a network's time goes on an engine: by operation, by class, and what bounds it.
+
+    The whole is timed without profiling; the engine's own profiler times the parts, which are
+    fitted to that total, and what is between them is the residual (docs/decompose.md). The network
+    is not changed.
+
+    Args:
+        model_or_name: as for `compile`.
+        example: an input, (batch, channels, height, width), float32.
+        engine: "eager", "onnxruntime", "openvino" or "native".
+        threads: CPU threads.
+        lowered: decompose the network as `lower` rewrites it for this engine.
+        tune: as for `compile`.
+        budget_s: seconds to measure; the machine's peaks take 3 more.
+
+    Raises:
+        UsageError: an unknown name or engine, one that can't be decomposed, threads below 1, an
+            example that the engine doesn't take, or a budget that isn't positive.
+        FlyweightError: an engine that isn't installed, or a profile that can't be made sense of.
+        CaptureError: a network that the engine can't run, or that can't be lowered.
+    """
+    options = Options(threads, tune=tune)
+    decomposing.check(engine, options, lowered, budget_s)
+    array = example.detach().cpu().numpy() if isinstance(example, Tensor) else np.asarray(example)
+    if array.dtype != np.float32:
+        raise UsageError(f"the example must be float32, not {array.dtype}")
+    subject = to_decompose(
+        to_time(model_or_name), np.ascontiguousarray(array), engine, options, lowered
+    )
+    (found,) = decomposing.decompose_all({engine: subject}, budget_s)
+    return found
+
+
+def to_decompose(
+    model: nn.Module, example: Array, engine: str, options: Options, lowered: bool = False
+) -> decomposing.Subject:
+    """A network on an engine, as it is or lowered, to be decomposed.
+
+    Raises:
+        UsageError: as for `compile`.
+        FlyweightError: likewise.
+        CaptureError: likewise.
+    """
+    module = lower(model, torch.from_numpy(example), engine=engine) if lowered else model
+    runner = replace(
+        engine_named(engine).load()(module, example, options),
+        network=label(model), lowered=lowered, facts=network_facts(model, example.shape),
+    )  # fmt: skip
+    return decomposing.Subject(runner, module, options)
 
 
 def export(

@@ -62,12 +62,19 @@ def axes(low: int, high: int) -> st.SearchStrategy[tuple[int, int]]:
 
 @st.composite
 def wanted(draw: st.DrawFn) -> Wanted:
-    inputs = draw(st.integers(1, CHANNELS))
-    divisors = [g for g in range(1, inputs + 1) if inputs % g == 0]
-    groups = draw(st.sampled_from([1, 1, inputs, *divisors]))
-    most = CHANNELS // groups
-    # As many outputs as inputs make a convolution of as many groups depthwise.
-    outputs = groups * draw(st.sampled_from([1, *range(1, most + 1)]))
+    if draw(st.booleans()):  # groups that may share vectors
+        groups, of_each = draw(st.sampled_from([2, 4, 8, 16])), [1, 2, 3, 4, 8, 16]
+        inputs, outputs = (
+            groups * draw(st.sampled_from([n for n in of_each if n * groups <= CHANNELS]))
+            for _ in range(2)
+        )
+    else:
+        inputs = draw(st.integers(1, CHANNELS))
+        divisors = [g for g in range(1, inputs + 1) if inputs % g == 0]
+        groups = draw(st.sampled_from([1, 1, inputs, *divisors]))
+        most = CHANNELS // groups
+        # As many outputs as inputs make a convolution of as many groups depthwise.
+        outputs = groups * draw(st.sampled_from([1, *range(1, most + 1)]))
     kernel, stride, dilation = draw(axes(1, 5)), draw(axes(1, 3)), draw(axes(1, 3))
     low, high = (
         max(0, -(-(d * (k - 1) + 1 - size) // 2))

@@ -17,6 +17,7 @@ from flyweight.cli import (
     classify,
     compare,
     cost,
+    decompose,
     evaluate,
     explain,
     export,
@@ -43,6 +44,7 @@ app.command("bench")(bench.bench_command)
 app.command("compare")(compare.compare_command)
 app.command("classify")(classify.classify_command)
 app.command("evaluate")(evaluate.evaluate_command)
+app.command("decompose")(decompose.decompose_command)
 app.command("lower")(lower.lower_command)
 app.command("explain")(explain.explain_command)
 app.command("export")(export.export_command)

@@ -63,7 +63,8 @@ def _print(plan: "Explanation") -> None:
     chosen = "measured on this machine" if plan.tuned else "by the fixed rule"
     print(
         f"{plan.network} on {_dimensions(plan.image)}, as the native engine computes it on"
-        f" {plan.cpu}\nblocks {chosen}: pixels x vectors, / inputs at once, * pixels outside\n"
+        f" {plan.cpu}\nblocks {chosen}: pixels x vectors, / inputs at once, * pixels outside,"
+        " | groups that share vectors\n"
         "rows: worked on at a time, > where the next step reads them from the cache\n"
     )
     table(
@@ -87,16 +88,17 @@ def _row(step: "ExplainedStep") -> list[str]:
         millions(step.madds) if step.madds else "",
         f"{step.share:.1%}" if step.madds else "",
         f"{step.bytes / 1e3:,.0f}",
-        "" if step.block is None else _block(step.block),
+        "" if step.block is None else _block(step.block, step.groups_abreast),
         f"{step.rows}{' >' if step.inside else '  '}" if step.rows else "",
         ", ".join(step.fused),
         step.module,
     ]
 
 
-def _block(block: "Block") -> str:
+def _block(block: "Block", abreast: int) -> str:
     inputs = f"/{block.inputs}" if block.inputs else ""
-    return f"{block.pixels}x{block.vectors}{inputs}{'*' if block.tiles_outside else ''}"
+    outside, groups = "*" if block.tiles_outside else "", f" |{abreast}" if abreast else ""
+    return f"{block.pixels}x{block.vectors}{inputs}{outside}{groups}"
 
 
 def _dimensions(sizes: tuple[int, ...]) -> str:

@@ -89,7 +89,7 @@ def trace(model: nn.Module, input_size: Sequence[int]) -> tuple[nn.Module, list[
         UsageError: the network can't be copied, or doesn't run on this input.
     """
     for clone, mode, tolerated in _copies(model):
-        where = _follow(clone)
+        where = follow(clone)
         watch = _Watch(where)
         try:
             _run(clone, mode, input_size, watch)
@@ -125,7 +125,7 @@ def _run(
                 clone(x)
 
 
-def _follow(clone: nn.Module) -> list[str]:
+def follow(clone: nn.Module) -> list[str]:
     """Keep the path of the module that is running on top of a list, by hooks on the copy."""
     where = [""]
 

@@ -58,6 +58,33 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
     return from_onnx(onnx_bytes, label(model), example, options)
 
 
+def settings_of(options: Options) -> ort.SessionOptions:
+    """What a session is told."""
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = options.threads
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = _ERRORS_ONLY
+    # Idle threads of one runner would otherwise spin while another one is timed.
+    settings.add_session_config_entry("session.force_spinning_stop", "1")
+    if options.precision == "bfloat16":
+        settings.add_session_config_entry(_BF16_PRODUCTS, "1")
+    return settings
+
+
+def session_of(
+    onnx_bytes: bytes, network: str, settings: ort.SessionOptions
+) -> ort.InferenceSession:
+    """A session on the CPU.
+
+    Raises:
+        CaptureError: ONNX Runtime refuses the model.
+    """
+    try:
+        return ort.InferenceSession(onnx_bytes, settings, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise CaptureError(f"ONNX Runtime refuses {network}: {first_line(error)}") from error
+
+
 def from_onnx(onnx_bytes: bytes, network: str, example: Array, options: Options) -> Runner:
     """A runner over a session of an ONNX model.
 
@@ -70,18 +97,7 @@ def from_onnx(onnx_bytes: bytes, network: str, example: Array, options: Options)
     Raises:
         CaptureError: ONNX Runtime refuses the model.
     """
-    settings = ort.SessionOptions()
-    settings.intra_op_num_threads = options.threads
-    settings.inter_op_num_threads = 1
-    settings.log_severity_level = _ERRORS_ONLY
-    # Idle threads of one runner would otherwise spin while another one is timed.
-    settings.add_session_config_entry("session.force_spinning_stop", "1")
-    if options.precision == "bfloat16":
-        settings.add_session_config_entry(_BF16_PRODUCTS, "1")
-    try:
-        session = ort.InferenceSession(onnx_bytes, settings, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise CaptureError(f"ONNX Runtime refuses {network}: {first_line(error)}") from error
+    session = session_of(onnx_bytes, network, settings_of(options))
     name = session.get_inputs()[0].name
 
     def call(x: Array) -> Array | tuple[Array, ...]:

@@ -50,6 +50,30 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
     return from_onnx(onnx_bytes, label(model), example, options)
 
 
+def settings_of(options: Options) -> dict[str, str]:
+    """What the plugin is told."""
+    return {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": "1",
+        "INFERENCE_NUM_THREADS": str(options.threads),
+        # On CPUs with bf16 the plugin would run in bf16 without being asked.
+        "INFERENCE_PRECISION_HINT": _HINTS[options.precision],
+    }
+
+
+def compiled_model(onnx_bytes: bytes, network: str, settings: dict[str, str]) -> Any:
+    """A model compiled for the CPU.
+
+    Raises:
+        CaptureError: OpenVINO refuses the model.
+    """
+    try:
+        core = ov.Core()
+        return core.compile_model(core.read_model(onnx_bytes), "CPU", settings)
+    except Exception as error:
+        raise CaptureError(f"OpenVINO refuses {network}: {first_line(error)}") from error
+
+
 def from_onnx(onnx_bytes: bytes, network: str, example: Array, options: Options) -> Runner:
     """A runner over an infer request of an ONNX model.
 
@@ -62,18 +86,7 @@ def from_onnx(onnx_bytes: bytes, network: str, example: Array, options: Options)
     Raises:
         CaptureError: OpenVINO refuses the model.
     """
-    settings = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": "1",
-        "INFERENCE_NUM_THREADS": str(options.threads),
-        # On CPUs with bf16 the plugin would run in bf16 without being asked.
-        "INFERENCE_PRECISION_HINT": _HINTS[options.precision],
-    }
-    try:
-        core = ov.Core()
-        compiled = core.compile_model(core.read_model(onnx_bytes), "CPU", settings)
-    except Exception as error:
-        raise CaptureError(f"OpenVINO refuses {network}: {first_line(error)}") from error
+    compiled = compiled_model(onnx_bytes, network, settings_of(options))
     request = compiled.create_infer_request()
     count = len(compiled.outputs)
 

@@ -1,5 +1,6 @@
 """The timing protocol: warm up until stable, then interleaved rounds until the budget is spent."""
 
+import contextlib
 import gc
 import math
 import sys
@@ -31,6 +32,7 @@ STABLE = 0.03
 MIN_ROUNDS = 3
 
 Call = Callable[[], object]
+Around = Callable[[], contextlib.AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ def measure(
 
     Args:
         runners: by name; prepared networks (see `flyweight.compile`), or functions of no argument.
+            Where one has a method `around`, each of its blocks is timed within the context that
+            this returns; what that does at both ends isn't timed.
         budget_s: seconds for the whole run, warm-up included.
         progress: called between rounds.
 
@@ -186,6 +190,10 @@ class _Run:
         self.progress = progress
         self.order = np.random.default_rng(0)
         self.calls = {name: _call(name, runner) for name, runner in runners.items()}
+        self.around: dict[str, Around] = {
+            name: getattr(runner, "around", contextlib.nullcontext)
+            for name, runner in runners.items()
+        }
         self.repeats = dict.fromkeys(runners, 1)
         self.samples: dict[str, list[float]] = {name: [] for name in runners}
         load = env.load_average()
@@ -229,7 +237,8 @@ class _Run:
             for name in self.order.permutation(list(self.calls)):
                 call = self.calls[name]
                 _return(call)
-                self.samples[name].append(_block(call, self.repeats[name]))
+                with self.around[name]():
+                    self.samples[name].append(_block(call, self.repeats[name]))
             longest = max(longest, self.elapsed() - begin)
             self._tell("rounds")
 

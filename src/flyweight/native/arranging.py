@@ -5,20 +5,20 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from flyweight.graph.maps import Ids
 from flyweight.graph.program import Operand, Value
+from flyweight.native.abreast import lay_abreast
 from flyweight.native.draft import Draft
 from flyweight.native.nodes import (
     AnyNode,
     Convolution,
     Elementwise,
-    Finish,
     Gather,
     Neighbours,
     Softmax,
     area,
     pieces,
 )
+from flyweight.native.sorting import sort_channels
 
 
 def arrange(draft: Draft, lanes: int, image_planes: bool) -> None:
@@ -26,7 +26,7 @@ def arrange(draft: Draft, lanes: int, image_planes: bool) -> None:
 
     Dense convolutions read channels through a table, wherever they are. All others read whole
     vectors: they work in the order in which channels lie, so that shuffles before them move behind
-    them; only what then still lies scattered is gathered.
+    them; only what then still lies scattered is gathered. Narrow groups are laid abreast.
 
     Args:
         draft: it is changed.
@@ -35,8 +35,11 @@ def arrange(draft: Draft, lanes: int, image_planes: bool) -> None:
     """
     _turn(draft)
     for node in draft.nodes:
-        if not _reads_through_table(node) and not isinstance(node, _IN_ORDER):
-            _sort(draft, node)
+        if isinstance(node, Convolution) and not node.depthwise:
+            if node.groups > 1:
+                lay_abreast(draft, node, lanes)
+        elif not isinstance(node, (Gather, *_IN_ORDER)):
+            sort_channels(draft, node)
     _gather(draft, lanes, image_planes)
 
 
@@ -73,40 +76,6 @@ def _turn(draft: Draft) -> None:
 
 def _reads_through_table(node: AnyNode) -> bool:
     return isinstance(node, Gather) or (isinstance(node, Convolution) and not node.depthwise)
-
-
-def _sort(draft: Draft, node: AnyNode) -> None:
-    """Let a node that works on each channel alone do so in the order in which they lie."""
-    order = np.argsort(node.x.ids, kind="stable")
-    if (order == np.arange(len(order))).all():
-        return
-    by = torch.from_numpy(order)
-    new = draft.values.numbers()
-    new[node.out.ids[order]] = node.out.ids
-    node.x = Operand(node.x.ids[order], node.x.space)
-    finish = node.finish
-    if finish.residual is not None or (finish.curve and finish.curve.slopes is not None):
-        node.finish = _sorted_finish(node, order)
-    if isinstance(node, Convolution):
-        node.weight = node.weight[by]
-        node.bias = None if node.bias is None else node.bias[by]
-    if isinstance(node, Elementwise):
-        if node.other is not None:
-            node.other = Operand(node.other.ids[order], node.other.space)
-        node.scale = None if node.scale is None else node.scale[by]
-        node.shift = None if node.shift is None else node.shift[by]
-    draft.renumber(new)
-
-
-def _sorted_finish(node: AnyNode, order: Ids) -> Finish:
-    finish = node.finish
-    if finish.residual is not None:
-        residual = Operand(finish.residual.ids[order], finish.residual.space)
-        finish = replace(finish, residual=residual)
-    if finish.curve is not None and finish.curve.slopes is not None:
-        slopes = finish.curve.slopes[torch.from_numpy(order)]
-        finish = replace(finish, curve=replace(finish.curve, slopes=slopes))
-    return finish
 
 
 def _gather(draft: Draft, lanes: int, image_planes: bool) -> None:

@@ -22,13 +22,18 @@ class Shape:
 
 
 def shape_of(node: Convolution) -> Shape:
-    """The shape of a convolution that isn't depthwise; inputs and outputs are a group's."""
+    """The shape of a convolution that isn't depthwise; inputs and outputs are a group's.
+
+    Groups that share vectors count as one, which takes as long: for each vector of its outputs
+    there is a vector of weights, and something to be read, for every input.
+    """
     height, width = area(node.out.space)
     outputs, inputs, kernel_y, kernel_x = node.weight.shape
     taps = kernel_y * kernel_x
-    per_group = outputs // node.groups
+    together = node.abreast.groups if node.abreast else 1
+    groups = node.groups // together
     return Shape(
-        height, width, inputs * taps, per_group, node.groups, node.stride[1], kernel_y, kernel_x
+        height, width, inputs * taps, outputs // groups, groups, node.stride[1], kernel_y, kernel_x
     )
 
 

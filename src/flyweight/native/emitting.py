@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flyweight.native.blocks import sizes
+from flyweight.native.convolving import tiles_name
 from flyweight.native.interface import (
     SOURCES,
     constants,
@@ -17,10 +18,11 @@ from flyweight.native.interface import (
 )
 from flyweight.native.linking import chained
 from flyweight.native.literals import braces
-from flyweight.native.nodes import Convolution
+from flyweight.native.nodes import Abreast, Convolution
 from flyweight.native.outputs import put_out
 from flyweight.native.plan import Block, Buffer, Chain, Plan
-from flyweight.native.tables import KINDS, Tables, border, row_of, tell_next
+from flyweight.native.rows import row_of
+from flyweight.native.tables import KINDS, Tables, border, tell_next
 
 
 @dataclass(frozen=True)
@@ -63,16 +65,18 @@ def emit(plan: Plan, network: str) -> Emitted:
     return Emitted(name, header, source, tables.pack.blob(mark))
 
 
-def used_tiles(plan: Plan) -> list[tuple[int, int]]:
-    """The tiles that the steps of a plan are cut into."""
-    found = set()
+def used_tiles(plan: Plan) -> dict[Abreast | None, list[tuple[int, int]]]:
+    """The tiles that the steps of a plan are cut into, by how groups share vectors."""
+    found: dict[Abreast | None, set[tuple[int, int]]] = {}
     for i, step in enumerate(plan.steps):
         if step.block is not None and isinstance(step.node, Convolution):
             pixels = _tile_pixels(step.out, step.block, plan.chain_at(i))
-            per_group = step.out.channels // step.node.groups
-            vectors = sizes(-(-per_group // plan.isa.lanes), step.block.vectors)
-            found |= {(p, v) for p in pixels for v in vectors}
-    return sorted(found)
+            abreast = step.node.abreast
+            groups = step.node.groups // (abreast.groups if abreast else 1)
+            vectors = sizes(-(-step.out.channels // groups // plan.isa.lanes), step.block.vectors)
+            found.setdefault(abreast, set()).update((p, v) for p in pixels for v in vectors)
+    order = sorted(found, key=tiles_name)
+    return {abreast: sorted(found[abreast]) for abreast in order}
 
 
 def _tile_pixels(out: Buffer, block: Block, chain: Chain | None) -> set[int]:
@@ -84,23 +88,28 @@ def _tile_pixels(out: Buffer, block: Block, chain: Chain | None) -> set[int]:
 
 
 def _tile_sizes(plan: Plan) -> str:
-    used = used_tiles(plan) or [(1, 1)]
+    used = [tile for tiles in used_tiles(plan).values() for tile in tiles] or [(1, 1)]
     return (
         f"#define MOST_PIXELS {max(p for p, _ in used)}\n"
         f"#define MOST_VECTORS {max(v for _, v in used)}\n"
     )
 
 
-def tile_functions(used: list[tuple[int, int]]) -> str:
+def tile_functions(used: list[tuple[int, int]], abreast: Abreast | None = None) -> str:
     """Functions for tiles of these sizes, and the table of them."""
-    made = "\n".join(f"TILE({p}, {v})" for p, v in used)
-    rows = ",\n".join(f"    [{p}][{v}] = tile_{p}x{v}" for p, v in used)
-    table = "static tile_function *const tiles[MOST_PIXELS + 1][MOST_VECTORS + 1]"
-    return f"{made}\n\n{table} = {{\n{rows}\n}};\n" if used else f"{table};\n"
+    table, kind = tiles_name(abreast), (abreast.inputs, abreast.step) if abreast else (1, 0)
+    name = table.replace("tiles", "tile")
+    made = "\n".join(f"TILE({name}_{p}x{v}, {p}, {v}, {kind[0]}, {kind[1]})" for p, v in used)
+    rows = ",\n".join(f"    [{p}][{v}] = {name}_{p}x{v}" for p, v in used)
+    return (
+        f"{made}\n\nstatic tile_function *const {table}[MOST_PIXELS + 1][MOST_VECTORS + 1] ="
+        f" {{\n{rows}\n}};\n"
+    )
 
 
 def _tiles(plan: Plan) -> str:
-    return f"{tile_functions(used_tiles(plan))}\n{_depthwise_functions(plan)}"
+    made = (tile_functions(used, abreast) for abreast, used in used_tiles(plan).items())
+    return "\n".join((*made, _depthwise_functions(plan)))
 
 
 MOST_COLUMNS = 7

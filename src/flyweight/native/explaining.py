@@ -44,6 +44,7 @@ class ExplainedStep:
         rows: of its output that are done at a time, in a chain of steps; 0 for all.
         inside: whether no more of its output is ever there, since the next step of the chain reads
             it at once.
+        groups_abreast: how many narrow groups share each of its vectors; 0 where none do.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class ExplainedStep:
     fused: tuple[str, ...]
     rows: int = 0
     inside: bool = False
+    groups_abreast: int = 0
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def explanation_of(plan: Plan, network: str, tuned: bool, weights_bytes: int) ->
         memory_bytes=plan.memory_bytes(),
         unshared_bytes=4 * sum(buffer.whole for buffer in plan.buffers.values()),
         gathers=sum(isinstance(step.node, Gather) for step in plan.steps),
-        tiles=tuple(used_tiles(plan)),
+        tiles=tuple(sorted({tile for used in used_tiles(plan).values() for tile in used})),
     )
 
 
@@ -160,6 +162,7 @@ def _explained(plan: Plan, number: int, madds: int) -> ExplainedStep:
         fused=() if alone else finish,
         rows=out.kept or (chain.rows if chain else 0),
         inside=out.kept > 0,
+        groups_abreast=node.abreast.groups if isinstance(node, Convolution) and node.abreast else 0,
     )
 
 

@@ -4,7 +4,8 @@ from flyweight.native.chaining import row_window
 from flyweight.native.literals import braces
 from flyweight.native.nodes import Convolution, Pool
 from flyweight.native.plan import Chain, Step
-from flyweight.native.tables import Tables, row_of
+from flyweight.native.rows import row_of
+from flyweight.native.tables import Tables
 
 _KINDS = {"convolve": "DENSE", "convolve_depthwise": "DEPTHWISE_ONE", "pool": "POOLED"}
 

@@ -91,6 +91,21 @@ class Node:
             self.finish = replace(self.finish, residual=change(self.finish.residual))
 
 
+@dataclass(frozen=True)
+class Abreast:
+    """How the lanes of a vector are shared by narrow groups.
+
+    Attributes:
+        groups: in a vector.
+        inputs: of each group in a vector; lane l changes places with l ^ i * step for i below it.
+        step: between lanes of a group.
+    """
+
+    groups: int
+    inputs: int
+    step: int
+
+
 @dataclass(eq=False)
 class Convolution(Node):
     """A convolution with a kernel of any size, or a linear layer: one with the size of its input.
@@ -101,6 +116,8 @@ class Convolution(Node):
         stride: vertical, horizontal; likewise dilation.
         padding: how far above and left of the first pixel the first output reads, 0 or less where
             it doesn't; below and right it is what the size of the output asks for.
+        abreast: how groups share vectors, where they do; outputs then lie as `abreast` has them,
+            weights and biases are as they were.
     """
 
     weight: Tensor
@@ -109,6 +126,7 @@ class Convolution(Node):
     padding: tuple[int, int]
     dilation: tuple[int, int]
     groups: int
+    abreast: Abreast | None = None
 
     @property
     def depthwise(self) -> bool:

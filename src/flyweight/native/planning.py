@@ -128,7 +128,7 @@ def _extent(draft: Draft, value: Value, lanes: int) -> int:
     """Floats of a pixel that are written: the last vector of a group or run may reach over it."""
     node = draft.makers()[value.first]
     if isinstance(node, Convolution) and not node.depthwise:
-        last = value.channels // node.groups
+        last = value.channels // node.groups * (node.abreast.groups if node.abreast else 1)
     elif isinstance(node, Gather | Softmax | Neighbours):
         last = value.channels
     else:

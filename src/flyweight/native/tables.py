@@ -13,7 +13,6 @@ from flyweight.native.nodes import (
     Convolution,
     Elementwise,
     Finish,
-    Gather,
     Limits,
     Neighbours,
     Pick,
@@ -21,7 +20,7 @@ from flyweight.native.nodes import (
     Softmax,
     area,
 )
-from flyweight.native.packing import Pack, pack_group
+from flyweight.native.packing import Pack
 from flyweight.native.plan import Buffer, Plan, Step
 
 KINDS = ("segment", "group", "part", "border", "convolution", "depthwise", "pooling", "elementwise",
@@ -114,56 +113,14 @@ def finish(tables: Tables, value: Finish, padded: int) -> str:
     return braces(limits(value.before), adds, residual, limits(value.after), curve, slope, slopes)
 
 
-_NEXT = "NEXT"
+NEXT = "NEXT"
 
 
 def tell_next(tables: Tables, weights: int) -> None:
     """Let the convolution before know where the weights after its own are."""
     rows = tables.rows["convolution"]
     if rows:
-        rows[-1] = rows[-1].replace(_NEXT, str(weights))
-
-
-def convolution(tables: Tables, step: Step, node: Convolution) -> int:
-    """A dense or grouped convolution; the number of its row."""
-    assert step.block is not None
-    lanes = tables.plan.isa.lanes
-    outputs, inputs, kernel_y, kernel_x = node.weight.shape
-    per_group = outputs // node.groups
-    taps = [
-        (i * node.dilation[0] - node.padding[0], j * node.dilation[1] - node.padding[1])
-        for i in range(kernel_y)
-        for j in range(kernel_x)
-    ]
-    weight = node.weight.detach().numpy().reshape(outputs, inputs * len(taps))
-    bias = torch.zeros(outputs) if node.bias is None else node.bias.detach()
-    groups = []
-    first_segment = len(tables.rows["segment"])
-    for g in range(node.groups):
-        rows = slice(g * per_group, (g + 1) * per_group)
-        ids = node.x.ids[g * inputs : (g + 1) * inputs]
-        first, count, order = segments(tables, ids, taps, node.stride)
-        packed = tables.pack.put(pack_group(weight[rows].T[order], lanes, step.block))
-        biases = tables.pack.put(bias[rows], -(-per_group // lanes) * lanes)
-        groups.append(
-            braces(
-                first - first_segment, count, len(order), per_group, g * per_group, packed, biases
-            )
-        )
-        if g == 0:
-            tell_next(tables, packed)
-    first_group = tables.add("group", groups)
-    return tables.add(
-        "convolution",
-        [
-            braces(
-                place(step.out), step.out.height, step.out.width, f"segments + {first_segment}",
-                f"groups + {first_group}", node.groups, step.block.pixels, step.block.vectors,
-                step.block.inputs, int(step.block.tiles_outside), _NEXT,
-                finish(tables, node.finish, step.out.pixel),
-            )
-        ],
-    )  # fmt: skip
+        rows[-1] = rows[-1].replace(NEXT, str(weights))
 
 
 def parts(
@@ -368,27 +325,3 @@ def border(tables: Tables, buffer: Buffer) -> int:
             )
         ],
     )  # fmt: skip
-
-
-def row_of(tables: Tables, step: Step) -> tuple[str, str]:
-    """A step's row: the C function that does it, and the expression for its row."""
-    node = step.node
-    if isinstance(node, Convolution) and node.depthwise:
-        return "convolve_depthwise", f"&depthwises[{depthwise(tables, step, node)}]"
-    if isinstance(node, Convolution):
-        return "convolve", f"&convolutions[{convolution(tables, step, node)}]"
-    if isinstance(node, Pool):
-        return "pool", f"&poolings[{pooling(tables, step, node)}]"
-    if isinstance(node, Elementwise):
-        return "work_elementwise", f"&elementwises[{elementwise(tables, step, node)}]"
-    if isinstance(node, Softmax):
-        return "softmax", f"&softmaxings[{softmaxing(tables, step, node)}]"
-    if isinstance(node, Pick):
-        return "pick", f"&pickings[{picking(tables, step, node)}]"
-    if isinstance(node, Neighbours):
-        return "add_neighbours", f"&nearbys[{nearby(tables, step, node)}]"
-    assert isinstance(node, Gather)
-    size = (step.out.height, step.out.width)
-    turned = area(node.x.space) != size
-    row = gathering(tables, place(step.out), node.x.ids, size, 1, turned)
-    return "gather", f"&gatherings[{row}]"

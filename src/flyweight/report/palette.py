@@ -15,6 +15,18 @@ FIXED = {
 }
 OTHERS = ("#009E73", "#CC79A7", "#332288", "#882255", "#999933", "#44AA99", "#661100")
 
+# Classes of operations, from arithmetic (blue) through what moves and reshapes (red) to nothing.
+KINDS = {
+    "convolution": "#0072B2",
+    "depthwise": "#56B4E9",
+    "elementwise": "#E69F00",
+    "data movement": "#D55E00",
+    "data I/O": "#882255",
+    "pooling": "#009E73",
+    "other": "#999933",
+    "residual": "#D5D9DF",
+}
+
 # Shapes in Vega's words, and as paths in a box from -1 to 1 for the page's own legend.
 SHAPES = {
     "circle": "M1,0A1,1,0,1,1,-1,0A1,1,0,1,1,1,0Z",

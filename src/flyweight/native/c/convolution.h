@@ -2,6 +2,9 @@
    vectors of channels stay in registers while their inputs are read through a table of offsets.
    So kernels of any size, channels from anywhere, strides and groups cost nothing extra. */
 
+typedef struct tile tile;
+typedef void tile_function(const tile *);
+
 typedef struct {
     place out;
     int32_t height, width; /* of the output */
@@ -12,11 +15,12 @@ typedef struct {
     int32_t inputs;          /* that all tiles have read before any reads more, at most */
     int32_t tiles_outside;   /* whether all channels of a tile are done before the next tile */
     int64_t next;            /* weights of the next convolution */
+    tile_function *const (*tiles)[MOST_VECTORS + 1]; /* by pixels and vectors */
     finish done;
 } convolution;
 
 /* Some pixels and channels of an output. */
-typedef struct {
+struct tile {
     const worker *worker;
     const convolution *conv;
     const group *group;
@@ -25,9 +29,7 @@ typedef struct {
     int64_t in, out;  /* how far its inputs and its output lie from where the tables say */
     int64_t from, to; /* the inputs to read */
     int32_t wraps;    /* whether its pixels go on in the next row */
-} tile;
-
-typedef void tile_function(const tile *);
+};
 
 /* Where P pixels from the tile's first one on lie. */
 #define PIXELS(AT, PLACE, AWAY, P)                                                               \
@@ -49,10 +51,18 @@ typedef void tile_function(const tile *);
         }                                                                                        \
     }
 
-/* A tile of P pixels and V vectors of channels. Sums are in the order of the table, whatever the
-   tile: the result doesn't depend on it. What isn't complete yet is kept where the output goes. */
-#define TILE(P, V)                                                                               \
-    static __attribute__((noinline)) void tile_##P##x##V(const tile *t) {                        \
+/* What an input is multiplied as: one number for all lanes, where STEP is 0, or a number for each,
+   where lanes belong to several groups; for each of their inputs that are in a vector, the one with
+   lanes of the same group exchanged. */
+INLINE vec input_of(const float *at, int64_t exchange, const int STEP) {
+    return STEP ? exchanged(load(at), (int)exchange * STEP) : splat(*at);
+}
+
+/* A tile of P pixels and V vectors of channels, EACH inputs at an offset. Sums are in the order of
+   the table, whatever the tile: the result doesn't depend on it. What isn't complete yet is kept
+   where the output goes. */
+#define TILE(NAME, P, V, EACH, STEP)                                                             \
+    static __attribute__((noinline)) void NAME(const tile *t) {                                  \
         const segment *s = t->conv->segments + t->group->first_segment;                          \
         const float *w = t->weights + t->from * (V * LANES);                                     \
         vec sum[P][V];                                                                           \
@@ -67,7 +77,7 @@ typedef void tile_function(const tile *);
                 UNROLL for (int p = 0; p < P; p++) sum[p][v] = bias;                             \
             }                                                                                    \
         }                                                                                        \
-        int64_t from = t->from, left = t->to - from;                                             \
+        int64_t from = t->from / EACH, left = t->to / EACH - from;                               \
         for (; from >= s->count && left; s++)                                                    \
             from -= s->count;                                                                    \
         for (; left > 0; s++, from = 0) {                                                        \
@@ -75,19 +85,21 @@ typedef void tile_function(const tile *);
             int64_t count = s->count - from < left ? s->count - from : left;                     \
             PIXELS(in, s->from, t->in, P)                                                        \
             left -= count;                                                                       \
-            UNROLL_TWICE for (int64_t k = 0; k < count; k++, w += V * LANES) {                   \
+            UNROLL_TWICE for (int64_t k = 0; k < count; k++) {                                   \
                 int64_t offset = index[k];                                                       \
-                vec weight[V];                                                                   \
-                UNROLL for (int v = 0; v < V; v++) {                                             \
-                    weight[v] = load(w + v * LANES);                                             \
-                    HOLD(weight[v]);                                                             \
-                }                                                                                \
-                UNROLL for (int p = 0; p < P; p++) {                                             \
-                    vec input = splat(in[p][offset]);                                            \
-                    UNROLL for (int v = 0; v < V; v++) sum[p][v] += input * weight[v];           \
-                }                                                                                \
-                if (P * V == 1) { /* or GCC rounds products here, on CPUs of slow FMA chains */  \
-                    HOLD(sum[0][0]);                                                             \
+                UNROLL for (int64_t e = 0; e < EACH; e++, w += V * LANES) {                      \
+                    vec weight[V];                                                               \
+                    UNROLL for (int v = 0; v < V; v++) {                                         \
+                        weight[v] = load(w + v * LANES);                                         \
+                        HOLD(weight[v]);                                                         \
+                    }                                                                            \
+                    UNROLL for (int p = 0; p < P; p++) {                                         \
+                        vec input = input_of(in[p] + offset, e, STEP);                           \
+                        UNROLL for (int v = 0; v < V; v++) sum[p][v] += input * weight[v];       \
+                    }                                                                            \
+                    if (P * V == 1) { /* or GCC rounds products here, where FMA chains are slow */\
+                        HOLD(sum[0][0]);                                                         \
+                    }                                                                            \
                 }                                                                                \
             }                                                                                    \
         }                                                                                        \
@@ -115,8 +127,6 @@ typedef void tile_function(const tile *);
             for (int p = 0; p < P; p++)                                                          \
                 bend(t->worker, done, t->column, (float *)out[p] + t->column, V * LANES);        \
     }
-
-static tile_function *const tiles[MOST_PIXELS + 1][MOST_VECTORS + 1];
 
 /* `count` in equal parts of at most `most`: the size of part i is small, or one more for the
    first `larger`. */
@@ -196,7 +206,7 @@ static void convolve_tiles(
             int64_t count = p->tiles.small + (i < p->tiles.larger);
             fetch_some(&next);
             t->wraps = t->x + count > t->conv->width;
-            tiles[count][vectors](t);
+            t->conv->tiles[count][vectors](t);
             next_tile(t, count);
         }
     }

@@ -22,6 +22,33 @@ INLINE vec choose(mask m, vec yes, vec no) {
     return (vec)(((mask)yes & m) | ((mask)no & ~m));
 }
 
+/* Lanes l and l ^ BY change places. */
+#if LANES == 4
+#define PARTNERS(BY) 0 ^ BY, 1 ^ BY, 2 ^ BY, 3 ^ BY
+#elif LANES == 8
+#define PARTNERS(BY) 0 ^ BY, 1 ^ BY, 2 ^ BY, 3 ^ BY, 4 ^ BY, 5 ^ BY, 6 ^ BY, 7 ^ BY
+#else
+#define PARTNERS(BY)                                                                              \
+    0 ^ BY, 1 ^ BY, 2 ^ BY, 3 ^ BY, 4 ^ BY, 5 ^ BY, 6 ^ BY, 7 ^ BY, 8 ^ BY, 9 ^ BY, 10 ^ BY,     \
+        11 ^ BY, 12 ^ BY, 13 ^ BY, 14 ^ BY, 15 ^ BY
+#endif
+#if defined(__clang__)
+#define EXCHANGED(V, BY) __builtin_shufflevector(V, V, PARTNERS(BY))
+#else
+#define EXCHANGED(V, BY) __builtin_shuffle(V, (mask){PARTNERS(BY)})
+#endif
+INLINE vec exchanged(vec v, int by) {
+    v = by & 1 ? EXCHANGED(v, 1) : v;
+    v = by & 2 ? EXCHANGED(v, 2) : v;
+#if LANES > 4
+    v = by & 4 ? EXCHANGED(v, 4) : v;
+#endif
+#if LANES > 8
+    v = by & 8 ? EXCHANGED(v, 8) : v;
+#endif
+    return v;
+}
+
 /* Keeps the compiler from reading a vector from memory again at each use. */
 #if defined(__AVX512F__) && LANES == 16
 #define HOLD(v) __asm__("" : "+v"(v))

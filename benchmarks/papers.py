@@ -36,7 +36,7 @@ def main(minutes: str = "38") -> int:
         if left <= 0:
             print(f"no time was left for {engine}", file=sys.stderr)
             continue
-        within = ["--within", f"{left:.0f}s", "--records", str(folder)]
+        within = ["--within", f"{max(left, 1):.0f}s", "--records", str(folder)]
         code = run(["study", *names, "--engine", engine, *within])
         if code not in (0, 1):  # 1: something that the engine can't run was left out, and said
             return code

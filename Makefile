@@ -2,6 +2,7 @@
 # make test     the tests, without the slow ones;  make test-all  with them
 # make test-exhaustive  what test-all checks on a network of each form, on every network: an hour
 # make lint     ruff and mypy
+# make results  the papers' studies on this machine, within 40 minutes, and docs/results.md of them
 # make docs     README and docs from the committed records
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -10,7 +11,7 @@ PIP := $(BIN)/pip --disable-pip-version-check install -q -c constraints.txt
 # A process a core, up to four.
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: demo test test-all test-exhaustive lint docs clean
+.PHONY: demo test test-all test-exhaustive lint results docs clean
 
 # The native engine needs a C compiler.
 NATIVE := $(if $(shell command -v cc || command -v gcc || command -v clang),--engine native)
@@ -32,6 +33,10 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+results: .venv/dev
+	$(BIN)/python benchmarks/papers.py
+	$(BIN)/python docs/generate.py docs/results.md
 
 docs: .venv/dev
 	$(BIN)/python docs/generate.py

@@ -1,7 +1,8 @@
 """Write the generated parts of README and docs from the committed records and from the zoo.
 
-.venv/bin/python docs/generate.py          rewrite them
-.venv/bin/python docs/generate.py --check  fail if they are not as they would be written now
+.venv/bin/python docs/generate.py                  rewrite them
+.venv/bin/python docs/generate.py docs/results.md  only this one, with its pictures
+.venv/bin/python docs/generate.py --check          fail if they are not as they would be written now
 """
 
 import functools
@@ -25,6 +26,7 @@ from flyweight.report.peers import (
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
 import networks  # noqa: E402
+import papers  # noqa: E402
 
 RECORDS = ROOT / "results" / "intel-xeon-processor-2-cores" / "table8.jsonl"
 PICTURE = ROOT / "docs" / "images" / "table8.png"
@@ -271,6 +273,32 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/lowering.md": lowering_page,
     "docs/native.md": native_page,
     "docs/networks.md": networks.page,
+    "docs/results.md": papers.page,
+}
+
+
+def readme_picture() -> None:
+    """Table 8's."""
+    write_png(on(SHOWN, read_records(RECORDS)), PICTURE)
+
+
+def lowering_picture() -> None:
+    """What lowering brings."""
+    write_gains_png(read_records(LOWERING), LOWERING_PICTURE)
+
+
+def native_picture() -> None:
+    """The native engine and its peers."""
+    about = read_records(NATIVE)[0]
+    where = f"One core of {about.environment.cpu} ({widest(about)}), batch 1, float32"
+    write_standings_png(measured_native(), [where], NATIVE_PICTURE)
+
+
+PICTURES: dict[str, Callable[[], None]] = {
+    "README.md": readme_picture,
+    "docs/lowering.md": lowering_picture,
+    "docs/native.md": native_picture,
+    "docs/results.md": papers.write_pictures,
 }
 
 
@@ -280,23 +308,26 @@ def stale(page: str) -> bool:
     return not path.exists() or path.read_text(encoding="utf-8") != PAGES[page]()
 
 
-def main(check: bool) -> int:
+def main(*arguments: str) -> int:
     """Rewrite the pages, or say which are stale."""
-    if check:
-        old = [page for page in PAGES if stale(page)]
+    pages = [page for page in arguments if page != "--check"] or list(PAGES)
+    if strange := [page for page in pages if page not in PAGES]:
+        print(
+            f"not generated: {', '.join(strange)}; these are: {', '.join(PAGES)}", file=sys.stderr
+        )
+        return 2
+    if "--check" in arguments:
+        old = [page for page in pages if stale(page)]
         if old:
             print(f"not as generated: {', '.join(old)}; run 'make docs'", file=sys.stderr)
         return 1 if old else 0
-    for page, write in PAGES.items():
-        (ROOT / page).write_text(write(), encoding="utf-8")
-    PICTURE.parent.mkdir(exist_ok=True)
-    write_png(on(SHOWN, read_records(RECORDS)), PICTURE)
-    write_gains_png(read_records(LOWERING), LOWERING_PICTURE)
-    about = read_records(NATIVE)[0]
-    where = f"One core of {about.environment.cpu} ({widest(about)}), batch 1, float32"
-    write_standings_png(measured_native(), [where], NATIVE_PICTURE)
+    for page in pages:
+        (ROOT / page).write_text(PAGES[page](), encoding="utf-8")
+        if page in PICTURES:
+            PICTURE.parent.mkdir(exist_ok=True)
+            PICTURES[page]()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main("--check" in sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from flyweight.records import Environment, NetworkFacts, Record
+from flyweight.studies import STUDIES
+from flyweight.studies.results import case_key
 from flyweight.zoo import list_models, model_info
 
 # Made-up speeds: milliseconds per 100 million multiply-adds.
@@ -74,6 +76,33 @@ def record(
 
 def _one(ms: float | Sequence[float]) -> bool:
     return isinstance(ms, int | float)
+
+
+def study_run(
+    study: str,
+    series: str,
+    ms: Sequence[float],
+    engine: str = "native",
+    seed: int = 0,
+    **environment: object,
+) -> list[Record]:
+    """Records of a study's series: each case's time, with 1 % of noise on a machine that drifts."""
+    found = STUDIES[study]
+    (one,) = [each for each in found.series if each.name == series]
+    random = np.random.default_rng(seed)
+    drift = random.lognormal(0, 0.05, ROUNDS)
+    run = f"{study} {series} {engine} {environment}"
+    return [
+        record(
+            list(each * drift * random.lognormal(0, 0.01, ROUNDS)),
+            facts(case.label, 1_000_000, None, None),
+            case_key(found, one, case),
+            run,
+            engine=engine,
+            **environment,
+        )
+        for case, each in zip(one.cases, ms, strict=True)
+    ]
 
 
 def zoo_records(

@@ -63,7 +63,7 @@ def test_draws_a_point_for_each_record(zoo, browse, tmp_path):
     page = tmp_path / "bench.html"
     write_html(zoo, page)
     document, console = browse(page)
-    assert root(document) == {"points": str(len(zoo))}
+    assert root(document) == {"points": str(len(zoo)), "charts": "2"}
     assert console == []
     assert document.count("<svg") > 2
 
@@ -75,7 +75,7 @@ def test_draws_records_of_unknown_flops_and_runs_nothing_of_theirs(
     records = [*zoo[:3], make_record(2.0, runner=NASTY, engine=NASTY)]
     write_html(records, page)
     document, console = browse(page)
-    assert root(document) == {"points": "4"}
+    assert root(document) == {"points": "4", "charts": "3"}
     assert console == []
     assert "<img" not in re.sub(r"<script.*?</script>", "", document, flags=re.DOTALL)
 

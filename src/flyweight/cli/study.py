@@ -1,7 +1,5 @@
 """`flyweight study`: a paper's experiment, run on this machine."""
 
-import json as json_module
-import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -10,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flyweight.cli.arguments import positive, seconds
-from flyweight.cli.keeping import INTERRUPTED, STDOUT
-from flyweight.cli.options import Batch, NoTune, Threads
+from flyweight.cli.keeping import INTERRUPTED
+from flyweight.cli.options import Batch, Html, NoTune, Threads
 from flyweight.cli.output import Bar, note, table
+from flyweight.cli.studying import Outputs, print_result, run_several
 from flyweight.errors import UsageError
-from flyweight.files import check_writable, replaced
 from flyweight.records import read_records, write_records
 
 if TYPE_CHECKING:
-    from flyweight.studies import Series, Study, StudyResult, Table
+    from flyweight.engines import Options
+    from flyweight.studies import Series, Study
 
 
 class Joined(StrEnum):
@@ -29,7 +28,9 @@ class Joined(StrEnum):
 
 
 def study_command(
-    name: Annotated[str, typer.Argument(help="A study's name, or 'list'.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Studies' names, 'all', or 'list'.")
+    ],
     engine: Annotated[
         str | None,
         typer.Option(
@@ -60,40 +61,76 @@ def study_command(
     budget: Annotated[
         str, typer.Option(help="Time for each column of four networks: 10s, 1m.")
     ] = "10s",
+    within: Annotated[
+        str | None,
+        typer.Option(
+            help="Time for several studies together, preparing included: 40m. Columns get less"
+            " than --budget, or none, where that is needed."
+        ),
+    ] = None,
     records: Annotated[
         Path | None,
-        typer.Option(help="Keep samples in this file (JSON Lines), and time only what it lacks."),
+        typer.Option(
+            help="Keep samples in this file (JSON Lines; of several studies in a file each in this"
+            " folder), and time only what it lacks."
+        ),
     ] = None,
     json: Annotated[
         str | None, typer.Option("--json", help="Write results and samples; '-' is stdout.")
     ] = None,
+    html: Html = None,
     png: Annotated[Path | None, typer.Option(help="Draw the paper's speeds and ours.")] = None,
 ) -> int:
-    """Repeat a paper's experiment on this machine: its figures, ours, and whether its claim holds.
+    """Repeat papers' experiments on this machine: their figures, ours, and whether claims hold.
 
     Where the paper has other networks for its GPU than for CPUs, those for CPUs are timed without
     --columns. What isn't timed, but counted or computed, needs no engine.
 
     Example: flyweight study g2 --engine onnxruntime --quick
 
+    Example: flyweight study all --records studies --within 40m --html studies.html
+
     Example: flyweight study list
     """
-    from flyweight.studies import STUDIES, Telling, run_study, study_named
+    from flyweight.studies import STUDIES, Budget, study_named
 
-    if name == "list":
+    if names == ["list"]:
         _list(list(STUDIES.values()))
         return 0
-    study = study_named(name, joined.value, middle, model, weights)
-    wanted = _columns(study, columns, quick)
+    several = len(names) > 1 or names == ["all"]
+    if within is not None and not several:
+        raise UsageError("--within is for several studies; one has --budget")
+    studies = [
+        study_named(name, joined.value, middle, model, weights)
+        for name in dict.fromkeys(STUDIES if names == ["all"] else names)
+    ]
+    wanted = _wanted(studies, columns, quick)
     positive("the batch", batch)
-    budget_s = seconds(budget)
-    for path in (png, records, None if json in (None, STDOUT) else Path(json or "")):
-        if path is not None:
-            check_writable(path)
+    time = Budget(seconds(budget), None if within is None else seconds(within))
+    outputs = Outputs(several, records, json, html, png)
+    outputs.check()
 
     from flyweight.cli.preparing import usual_engine
     from flyweight.engines import Options
 
+    options, engine = Options(threads, tune=not no_tune), engine or usual_engine(False)
+    if several:
+        return run_several(wanted, engine, options, batch, time, outputs)
+    return _run_one(*wanted[0], engine, options, batch, time.series_s, outputs)
+
+
+def _run_one(
+    study: "Study",
+    series: "Sequence[Series]",
+    engine: str,
+    options: "Options",
+    batch: int,
+    budget_s: float,
+    outputs: Outputs,
+) -> int:
+    from flyweight.studies import Telling, run_study
+
+    records = outputs.records
     known = read_records(records) if records is not None and records.exists() else []
     with Bar() as bar:
         telling = Telling(
@@ -102,21 +139,28 @@ def study_command(
             failed=lambda case, error: note(f"flyweight: left out: {case}: {error}"),
             keep=lambda all_: None if records is None else write_records(records, all_),
         )
-        result = run_study(
-            study, engine or usual_engine(False), Options(threads, tune=not no_tune), batch,
-            budget_s, wanted, known, telling,
-        )  # fmt: skip
-    if json != STDOUT:
-        _print(result)
-    _keep(result, json)
-    if png is not None:
-        from flyweight.report.studies import write_study_png
-
-        write_study_png(result, png)
+        result = run_study(study, engine, options, batch, budget_s, series, known, telling)
+    if not outputs.quiet:
+        print_result(result)
+    outputs.write([result])
     if not result.complete:
         note("flyweight: interrupted; what was measured until then is shown")
         return INTERRUPTED
     return 0
+
+
+def _wanted(
+    studies: "Sequence[Study]", begin: str | None, quick: bool
+) -> list[tuple["Study", list["Series"]]]:
+    """The studies with their columns; of several those that have no such columns are left out."""
+    found: list[tuple[Study, list[Series]]] = []
+    for study in studies:
+        try:
+            found.append((study, _columns(study, begin, quick)))
+        except UsageError:
+            if study is studies[-1] and not found:
+                raise
+    return found
 
 
 def _columns(study: "Study", begin: str | None, quick: bool) -> list["Series"]:
@@ -142,41 +186,3 @@ def _list(studies: Sequence["Study"]) -> None:
             for one in found
         ]  # fmt: skip
         table([paper, "where:", "what is shown:", "columns:"], rows, "" if index == 0 else " ")
-
-
-def _print(result: "StudyResult") -> None:
-    print(
-        f"{result.source}: {result.claim}?" if result.claim else f"{result.source}: {result.title}"
-    )
-    if result.setting is not None:
-        print(result.setting.text)
-    if result.reading:
-        print(f"our reading: {result.reading}")
-    for series in result.series:
-        print()
-        _print_table(series.table)
-        for verdict in series.verdicts:
-            print(verdict.sentence)
-    for computed in result.computed:
-        print()
-        _print_table(computed)
-    if result.together is not None:
-        print(f"\n{result.together.sentence}")
-
-
-def _print_table(shown: "Table") -> None:
-    headings = [shown.name] + [
-        column.heading + ":" * (column.kind == "note") for column in shown.columns[1:]
-    ]
-    table(headings, shown.texts())
-
-
-def _keep(result: "StudyResult", target: str | None) -> None:
-    if target is None:
-        return
-    text = json_module.dumps(result.to_json(), indent=2) + "\n"
-    if target == STDOUT:
-        sys.stdout.write(text)
-        return
-    with replaced(Path(target)) as temporary:
-        temporary.write_text(text, encoding="utf-8")

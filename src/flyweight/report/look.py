@@ -32,6 +32,7 @@ def config() -> dict[str, Any]:
             "titleFontSize": 12, "labelFontSize": 11, "gridColor": "#eceef1", "domainColor": LINE,
             "tickColor": LINE,
         },
+        "axisX": {"labelOverlap": "greedy", "labelSeparation": 5},
         "title": {
             "fontSize": 14, "anchor": "start", "color": INK, "offset": 12, "subtitleColor": GREY,
             "subtitlePadding": 5,

@@ -16,6 +16,10 @@ PER_RUNNER = ("threads", "dtype", "layout", "batch", "input", "engine", "lowered
 """Fields of the environment that the runner chose or the moment gave, not the machine."""
 
 
+MOST_RUNS, MOST_RUNNERS = 4, 6
+"""More than so many are not spoken of one by one."""
+
+
 def environments(records: Sequence[Record]) -> str:
     """Each distinct machine as a definition list, with its runners where there are several."""
     groups: dict[str, list[Record]] = defaultdict(list)
@@ -40,7 +44,7 @@ def _machine(environment: Environment) -> str:
 def _environment(group: Sequence[Record], several: bool) -> str:
     machine = group[0].environment
     terms = {
-        "runners": listed([record.runner for record in group]) if several else None,
+        "runners": _runners(group) if several else None,
         "CPU": machine.cpu,
         "instruction sets": ", ".join(machine.instruction_sets) or "none known",
         "GPU": machine.gpu or "none",
@@ -59,6 +63,12 @@ def _environment(group: Sequence[Record], several: bool) -> str:
         if text is not None
     )
     return f"<dl>\n{rows}\n</dl>"
+
+
+def _runners(group: Sequence[Record]) -> str:
+    names = [record.runner for record in group]
+    more = len(names) - MOST_RUNNERS
+    return listed(names if more < 2 else [*names[:MOST_RUNNERS], f"{more} others"])
 
 
 def _load(environments: Sequence[Environment]) -> str:
@@ -108,7 +118,8 @@ def method(records: Sequence[Record]) -> str:
     runs: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         runs[record.run].append(record)
-    said = "\n".join(f"<p>{escape(_run(run))}</p>" for run in runs.values())
+    said = [_run(run) for run in runs.values()] if len(runs) <= MOST_RUNS else [_runs(records)]
+    paragraphs = "\n".join(f"<p>{escape(one)}</p>" for one in said)
     across = (
         " Times of different runs were not interleaved, so the page never compares them by ratio."
         if len(runs) > 1
@@ -123,7 +134,7 @@ def method(records: Sequence[Record]) -> str:
         f" rounds of the ratio within a round, with its {CONFIDENCE:.0%} bootstrap interval; where"
         f" the interval holds 1, no difference was measured.{across} The records keep every raw"
         " sample.</p>\n"
-        f"{said}\n"
+        f"{paragraphs}\n"
         "<p>Time per image is the time of a call divided by its batch. FLOPs are multiply-adds of"
         " convolutions and linear layers, memory access is in elements read and written, both for"
         " one image and counted without running anything. Errors are those that the sources in the"
@@ -138,6 +149,18 @@ def _run(run: Sequence[Record]) -> str:
     return (
         f"The run that started on {started} timed {counted(len(run), 'runner')}: {rounds},"
         f" {calls} in each sample."
+    )
+
+
+def _runs(records: Sequence[Record]) -> str:
+    """The same of many runs together."""
+    moments = sorted(record.started for record in records)
+    runs = len({record.run for record in records})
+    rounds = span([record.n for record in records], "round")
+    calls = span([record.calls_per_sample for record in records], "call")
+    return (
+        f"{counted(runs, 'run')} between {_moment(moments[0])} and {_moment(moments[-1])} timed"
+        f" {counted(len(records), 'runner')}: {rounds} each, {calls} in each sample."
     )
 
 

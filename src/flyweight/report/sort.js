@@ -27,7 +27,7 @@
     heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
   };
 
-  for (const table of document.querySelectorAll("table")) {
+  for (const table of document.querySelectorAll("table.sortable")) {
     for (const heading of table.tHead.rows[0].cells) {
       heading.querySelector("button").addEventListener("click", () => sort(table, heading));
     }

@@ -154,7 +154,8 @@ def table(records: Sequence[Record]) -> str:
     )
     head = "".join(_heading(column) for column in COLUMNS)
     rows = "\n".join(_row(records[index], cells[index]) for index in order)
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
+    body = f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>"
+    return f'<table class="sortable">\n{body}\n</table>'
 
 
 def _heading(column: Column) -> str:

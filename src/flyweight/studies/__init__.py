@@ -2,6 +2,13 @@
 
 from flyweight.studies.catalogue import STUDIES, study_named
 from flyweight.studies.costs import CaseCost, case_cost
+from flyweight.studies.gathering import (
+    machine_of,
+    results_of,
+    study_records,
+    verdicts_of,
+    verdicts_said,
+)
 from flyweight.studies.results import (
     SeriesResult,
     Setting,
@@ -11,11 +18,13 @@ from flyweight.studies.results import (
 )
 from flyweight.studies.running import Telling, run_study
 from flyweight.studies.study import Case, Published, Series, Study
+from flyweight.studies.sweeping import Budget, Sweep, SweepTelling, run_studies
 from flyweight.studies.tables import Chart, Column, Table
 from flyweight.studies.verdicts import Verdict
 
 __all__ = [
     "STUDIES",
+    "Budget",
     "Case",
     "CaseCost",
     "Chart",
@@ -26,12 +35,20 @@ __all__ = [
     "Setting",
     "Study",
     "StudyResult",
+    "Sweep",
+    "SweepTelling",
     "Table",
     "Telling",
     "Verdict",
     "case_cost",
+    "machine_of",
+    "results_of",
+    "run_studies",
     "run_study",
     "settings_of",
     "study_named",
+    "study_records",
     "study_result",
+    "verdicts_of",
+    "verdicts_said",
 ]

@@ -77,7 +77,7 @@ def run_study(
     engine_named(engine).check(options, False)
     setting = Setting(engine, batch, options.threads, options.precision)
     records = list(known)
-    for owner, one in _to_time(study, asked):
+    for owner, one in to_time(study, asked):
         if not is_untimed(owner, one, setting, records):
             continue
         found, complete = _timed(owner, one, setting, options, budget_s, telling)
@@ -99,7 +99,7 @@ def share_of(cases: int) -> float:
     return max(1.0, cases / USUAL_CASES)
 
 
-def _to_time(study: Study, asked: Sequence[Series]) -> list[tuple[Study, Series]]:
+def to_time(study: Study, asked: Sequence[Series]) -> list[tuple[Study, Series]]:
     """The series to be timed, each with the study whose they are."""
     if study.timings is None:
         return [(study, one) for one in asked]

@@ -23,6 +23,7 @@ from flyweight.cli import (
     export,
     lower,
     report,
+    simulate,
     study,
     weights,
 )
@@ -48,6 +49,7 @@ app.command("decompose")(decompose.decompose_command)
 app.command("lower")(lower.lower_command)
 app.command("explain")(explain.explain_command)
 app.command("export")(export.export_command)
+app.command("simulate")(simulate.simulate_command)
 app.command("study")(study.study_command)
 app.command("report")(report.report_command)
 app.add_typer(weights.app, name="weights")

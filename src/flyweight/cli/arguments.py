@@ -7,6 +7,8 @@ from flyweight.errors import UsageError
 
 _LOWERED = "lowered"
 _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "m": 60.0, "min": 60.0}
+_SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
+_RATES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
 
 
 @dataclass(frozen=True)
@@ -136,4 +138,33 @@ def positive(name: str, value: int) -> int:
     """
     if value < 1:
         raise UsageError(f"{name} must be 1 or more, not {value}")
+    return value
+
+
+def byte_count(text: str) -> int:
+    """Read a size in memory: "32768", "32K", "1M", with K = 1024.
+
+    Raises:
+        UsageError: anything else, or none at all.
+    """
+    match = re.fullmatch(r"\s*([0-9]+)\s*([KMG]?)(?:i?B)?\s*", text, re.IGNORECASE)
+    size = int(match[1]) * _SIZES[match[2].upper()] if match else 0
+    if not size:
+        raise UsageError(f"{text!r} is no size in memory: write 128K or 131072")
+    return size
+
+
+def rate(text: str) -> float:
+    """Read a number per second: "16e9", "16G", "200M", with K = 1000.
+
+    Raises:
+        UsageError: anything else, or 0.
+    """
+    match = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([KMG]?)\s*", text, re.IGNORECASE)
+    try:
+        value = float(match[1]) * _RATES[match[2].upper()] if match else 0.0
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise UsageError(f"{text!r} is no rate: write 16G or 16e9")
     return value

@@ -5,6 +5,7 @@ from pathlib import Path
 from flyweight.errors import UsageError, unknown
 from flyweight.studies import mobilenet_v1, mobilenet_v2, shufflenet_v1, squeezenet, squeezenext
 from flyweight.studies.guidelines import guidelines
+from flyweight.studies.simulated import SIMULATED
 from flyweight.studies.study import Study
 from flyweight.studies.v2_figure1 import figure1
 from flyweight.studies.v2_figure4 import NETWORK, figure4
@@ -37,6 +38,7 @@ OF_OTHER_PAPERS = (
     *mobilenet_v2.STUDIES,
     *squeezenet.STUDIES,
     *squeezenext.STUDIES,
+    SIMULATED,
 )
 STUDIES: dict[str, Study] = {study.name: study for study in (*_shufflenet_v2(), *OF_OTHER_PAPERS)}
 """Under their papers, and in those in their order."""

@@ -118,21 +118,26 @@ def dram_words(layer: Layer, accelerator: Accelerator) -> int:
     One tensor stays in its share of the buffer, in as many parts as it takes, while the others
     stream by: with a part of the weights (some output channels) all inputs, with a part of the
     inputs all weights; with a part of the outputs, cut by channels, its weights and all inputs, or,
-    cut by pixels, its inputs and all weights. The cheapest is taken. Rows that two parts of the
-    inputs have in common are counted once.
+    cut by pixels, its inputs and all weights. Rows that two parts of the inputs have in common are
+    counted once.
     """
     kept, groups = accelerator.kept_words, layer.groups
     weights, inputs, outputs = (
         words // groups for words in (layer.weights, layer.inputs, layer.outputs)
     )
-    of_weights, of_inputs, of_outputs = (
-        math.ceil(words / kept) for words in (weights, inputs, outputs)
-    )
-    read = min(
-        weights + inputs * min(of_weights, of_outputs),
-        inputs + weights * min(of_inputs, of_outputs),
-    )
-    return groups * (read + outputs)
+    parts = {
+        "weights": math.ceil(weights / kept),
+        "inputs": math.ceil(inputs / kept),
+        "outputs": math.ceil(outputs / kept),
+    }
+    read = {
+        "weights": weights + inputs * parts["weights"],
+        "inputs": inputs + weights * parts["inputs"],
+        "outputs": weights + inputs + min(weights, inputs) * (parts["outputs"] - 1),
+    }
+    asked = {"any": tuple(read), "operands": ("weights", "inputs")}
+    names = asked.get(accelerator.keeping, (accelerator.keeping,))
+    return groups * (min(read[name] for name in names) + outputs)
 
 
 def _pieces(channels: int, side: int) -> dict[int, int]:

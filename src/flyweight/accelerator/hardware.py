@@ -1,8 +1,7 @@
 """The accelerator: every choice that the model makes is a field here, with its source.
 
 The simulator of the papers was never published, and what their texts leave open is read in some
-way; such a field's source begins with "our reading". None was chosen by comparing the results with
-the published table.
+way; such a field's source begins with "our reading". No value was chosen for what comes out.
 """
 
 import dataclasses
@@ -17,6 +16,8 @@ Hiding = Literal["exposed", "hidden"]
 """Whether the array waits for a transfer, or computes meanwhile."""
 Dataflow = Literal["weight", "output"]
 Picking = Literal["fastest", "weight", "output"]
+Keeping = Literal["any", "operands", "weights", "inputs", "outputs"]
+"""What may stay in the buffer while the rest streams by; operands are weights or inputs."""
 
 SQUEEZENEXT = "SqueezeNext (Gholami et al., 2018, arXiv 1803.10615), hardware section"
 TABLE = "SqueezeNext (arXiv 1803.10615), table of hardware performance"
@@ -24,7 +25,7 @@ RECALLED = f"as remembered of {SQUEEZENEXT}; its text was not at hand"
 SIBLING = (
     "as remembered of its sibling (Kwon et al., 2018, arXiv 1804.10642); its text was not at hand"
 )
-EYERISS = "Eyeriss (Chen et al., ISCA 2016), normalised energy of an access"
+EYERISS = "Eyeriss (Chen et al., ISCA 2016), normalised energy of an access, as remembered"
 OURS = "our reading"
 
 
@@ -101,6 +102,8 @@ class Accelerator:
         drain: whether it waits for a block's outputs to leave (output-stationary).
         kept_share: share of the buffer for the tensor that stays in it; the rest is for what
             streams by.
+        keeping: which tensor that may be: the one with which the DRAM moves least, or always the
+            same.
         halo: whether neighbouring blocks of outputs each load the inputs that both need.
         picking: the dataflow of each layer: the faster one, or always the same.
         energy: of every access.
@@ -130,6 +133,9 @@ class Accelerator:
     kept_share: float = field(
         default=0.5, metadata=_from(f"double buffering: {RECALLED}; one half is {OURS}")
     )
+    keeping: Keeping = field(
+        default="any", metadata=_from(f"{OURS}: each layer is cut up in the way that moves least")
+    )
     halo: bool = field(default=True, metadata=_from(f"{OURS}: blocks know nothing of each other"))
     picking: Picking = field(default="fastest", metadata=_from(RECALLED))
     energy: Energy = field(default=Energy(), metadata=_from("see there"))
@@ -157,7 +163,8 @@ class Accelerator:
             raise UsageError(
                 f"accelerator: a buffer of {self.buffer_bytes} bytes holds no word; give it more"
             )
-        for name, known in (("preload", Hiding), ("drain", Hiding), ("picking", Picking)):
+        words = {"preload": Hiding, "drain": Hiding, "picking": Picking, "keeping": Keeping}
+        for name, known in words.items():
             if getattr(self, name) not in get_args(known):
                 raise unknown(name, str(getattr(self, name)), get_args(known))
 

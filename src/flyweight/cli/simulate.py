@@ -24,6 +24,16 @@ class Hiding(StrEnum):
     hidden = "hidden"
 
 
+class Keeping(StrEnum):
+    """Which tensor stays in the buffer while the others stream by."""
+
+    any = "any"
+    operands = "operands"
+    weights = "weights"
+    inputs = "inputs"
+    outputs = "outputs"
+
+
 class Picking(StrEnum):
     """Which dataflow a layer gets."""
 
@@ -57,6 +67,7 @@ def simulate_command(
     kept_share: Annotated[
         float | None, typer.Option(help="Share of the buffer for the tensor that stays.")
     ] = None,
+    keeping: Annotated[Keeping | None, typer.Option(help="Which one that may be.")] = None,
     halo: Annotated[
         bool | None, typer.Option(help="Blocks of outputs load the inputs that they share again.")
     ] = None,
@@ -104,6 +115,7 @@ def simulate_command(
         "preload": preload and preload.value,
         "drain": drain and drain.value,
         "kept_share": kept_share,
+        "keeping": keeping and keeping.value,
         "halo": halo,
         "picking": dataflow and dataflow.value,
         **dict(map(_energy, energy or [])),

@@ -47,6 +47,10 @@ FORBIDDEN = {
     "decomposing": (
         "zoo", "lowering", "exporting", "evaluating", "studies", "report", "cli", "api",
     ),
+    "accelerator": (
+        "zoo", "graph", "lowering", "engines", "native", "measuring", "records", "exporting",
+        "evaluating", "decomposing", "studies", "report", "cli", "api",
+    ),
     "studies": ("graph", "native", "exporting", "decomposing", "report", "cli", "api"),
     "records": (
         "nn", "zoo", "graph", "counting", "engines", "measuring", "decomposing", "report", "cli",

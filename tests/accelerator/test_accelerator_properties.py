@@ -69,7 +69,7 @@ def counted(layer: Layer, machine: Accelerator) -> tuple[float, float, float, in
     written: set[tuple[int, ...]] = set()
     pixels = list(itertools.product(range(layer.images), range(high), range(wide)))
     for group in range(layer.groups):
-        for tap in range(layer.taps):
+        for _ in range(layer.taps):
             for first_in in range(0, layer.group_inputs, side):
                 for first_out in range(0, layer.group_outputs, side):
                     ins = range(first_in, min(first_in + side, layer.group_inputs))
@@ -130,7 +130,7 @@ def test_bounds(layer: Layer, machine: Accelerator) -> None:
     assert result.cycles >= result.dram_words * machine.word_bytes / (machine.bandwidth / 1e9)
     assert result.cycles == max(result.work.cycles, result.dram_cycles)
     assert result.total_energy >= result.energy["dram"] >= 200 * layer.outputs
-    if layer.stride == (1, 1):  # nothing of the input is skipped
+    if layer.stride == layer.dilation == (1, 1):  # nothing of the input is skipped
         work = output_stationary(layer, replace(machine, halo=False))
         assert work.buffer_inputs >= layer.inputs
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -98,26 +97,30 @@ def _layer(call: Call) -> Layer | None:
     if op.overloadpacket not in _CONVOLUTIONS:
         return None
     x, weight, _, stride, padding, dilation, transposed, _, groups = args[:9]
-    if transposed or weight.dim() not in (3, 4):
+    axes = weight.dim() - 2
+    if transposed or axes not in (1, 2):
         return None
     return Layer(
         module,
         in_channels=x.shape[1],
         out_channels=weight.shape[0],
-        in_size=_pair(x.shape[2:], 1),
-        out_size=_pair(out.shape[2:], 1),
-        kernel=_pair(weight.shape[2:], 1),
-        stride=_pair(stride, 1, weight.dim() - 2),
-        padding=_pair(padding, 0, weight.dim() - 2),
-        dilation=_pair(dilation, 1, weight.dim() - 2),
+        in_size=_sides(x.shape[2:]),
+        out_size=_sides(out.shape[2:]),
+        kernel=_sides(weight.shape[2:]),
+        stride=_each(stride, axes, 1),
+        padding=_each(padding, axes, 0),
+        dilation=_each(dilation, axes, 1),
         groups=groups,
         images=x.shape[0],
     )
 
 
-def _pair(sizes: Sequence[Any], missing: int, dimensions: int = 2) -> Pair:
-    """Two numbers: one axis is a row, and one number may stand for both axes."""
-    values = [int(size) for size in sizes]
-    if len(values) == 2:
-        return values[0], values[1]
-    return (values[0], values[0]) if len(sizes) < dimensions else (missing, values[0])
+def _sides(shape: Sequence[int], alone: int = 1) -> Pair:
+    """Height and width of a shape; one axis is a row."""
+    values = [int(size) for size in shape]
+    return (values[0], values[1]) if len(values) == 2 else (alone, values[0])
+
+
+def _each(numbers: Sequence[int], axes: int, alone: int) -> Pair:
+    """A convolution's numbers for both axes, of which one may stand for all."""
+    return _sides([*numbers] * axes if len(numbers) < axes else numbers, alone)

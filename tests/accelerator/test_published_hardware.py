@@ -22,6 +22,7 @@ from flyweight.accelerator import (
     simulate,
 )
 from flyweight.accelerator.advice import stages
+from flyweight.studies import STUDIES
 from flyweight.studies.simulated import (
     ROWS,
     claims_table,
@@ -87,6 +88,20 @@ def test_the_rows_are_the_papers() -> None:
     assert {
         row.label: (row.times[0], row.energies[0], row.times[1], row.energies[1]) for row in ROWS
     } == TABLE
+
+
+def test_both_studies_print_the_same() -> None:
+    """The one that times these networks on CPUs has the table's figures too."""
+    (series,) = STUDIES["squeezenext_hardware"].series
+    names = [column.name for column in series.columns]
+    first = names.index("time, 8x8 PEs and 32 KB")
+    assert [case.label for case in series.cases] == list(TABLE)
+    for case in series.cases:
+        printed = [
+            float(str(value)) / (1e9 if "energy" in name else 1)
+            for name, value in zip(names[first:], case.published[first:], strict=True)
+        ]
+        assert printed == pytest.approx(TABLE[case.label])
 
 
 def test_the_networks_are_the_papers(read: dict[str, Workload]) -> None:

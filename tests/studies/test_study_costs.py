@@ -1,6 +1,7 @@
 """Computed columns of the guidelines' tables, against figures worked out by hand from Eq. 1, 2."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -68,7 +69,7 @@ def test_groups_that_do_not_divide() -> None:
 def test_fragments_have_equal_flops(joined: str) -> None:
     for series in study_named("g3", joined).series:
         madds = [case_cost(case).madds for case in series.cases]
-        assert madds[0] == 10 * PIXELS * int(series.name.split("=")[1]) ** 2
+        assert madds[0] == 10 * PIXELS * int(re.findall(r"c=(\d+)", series.name)[0]) ** 2
         assert all(abs(other / madds[0] - 1) < 0.012 for other in madds)
 
 
@@ -80,6 +81,12 @@ def test_fragment_widths() -> None:
 def test_the_first_rows_of_g2_and_g3_are_one_network() -> None:
     one, other = cases("g2", "GPU x1")[0], cases("g3", "GPU c=128")[0]
     assert case_cost(one) == case_cost(other)
+
+
+def test_other_readings_are_other_records() -> None:
+    """A run that goes on with another reading must not take the times of the first."""
+    for name, other in (("g3", study_named("g3", "concat")), ("g4", study_named("g4", middle=2))):
+        assert not {s.name for s in other.series} & {s.name for s in STUDIES[name].series}
 
 
 @pytest.mark.parametrize(

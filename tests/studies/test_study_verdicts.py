@@ -38,6 +38,13 @@ def test_too_noisy_to_decide() -> None:
     assert slower_than([("a", ratio(1.05, 0.5, rounds=12))]).answer == "not decided"
 
 
+def test_the_reason_is_a_case_that_was_decided() -> None:
+    noisy, clear = Ratio(1.69, 0.84, 2.30, 0.95, 8), ratio(1.2, 0.01)
+    found = slower_than([("noisy", noisy), ("clear", clear)])
+    assert found.answer == "holds"
+    assert "clear, takes 1.2" in found.reason
+
+
 def test_one_case_is_enough() -> None:
     found = slower_than([("a", ratio(0.9, 0.01)), ("b", ratio(1.2, 0.01))])
     assert found.answer == "holds"

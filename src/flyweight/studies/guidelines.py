@@ -197,7 +197,8 @@ def _g3(joined: str) -> Study:
                         speed,
                     )
                 )
-            series.append(_series(f"{platform} c={channels}", unit, cases))
+            name = f"{platform} c={channels}"
+            series.append(_series(name if joined == "add" else f"{name}, {joined}", unit, cases))
     return _study(
         "g3", "fragments of a block", 3,
         "at equal FLOPs, one large operation is faster than several small ones", series,
@@ -245,9 +246,10 @@ def _g4(middle: int) -> Study:
         kept = [name for name, there in (("ReLU", relu), ("shortcut", shortcut)) if there]
         return " and ".join(kept) or "neither"
 
+    reading = "" if middle == 4 else f", middle 1/{middle}"
     series = [
         _series(
-            f"{platform} c={channels}", unit,
+            f"{platform} c={channels}{reading}", unit,
             [
                 _case(label(*kept), partial(bottlenecks, channels, *kept, middle), channels, speed)
                 for kept, speed in zip(_KEPT, speeds, strict=True)

@@ -119,10 +119,11 @@ def test_onnx_runtime_moves_nothing_for_another_shape(operator: str) -> None:
 
 
 def test_onnx_runtime_packs_weights() -> None:
-    """They aren't among what it says that is read."""
+    """They aren't among what it says that is read, with their bias or without."""
     node = OnnxNode("Gemm", "last", (), (1, 5), 40, False, 45)
-    found = onnx_runtime.operation_of("Gemm", "x", args(shapes((1, 8)), shapes((1, 5))), node)
-    assert (found.elements, found.bytes, found.madds) == (8 + 5 + 45, 4 * 58, 40)
+    for read in (shapes((1, 8)), shapes((1, 8), (5,)), shapes((1, 8), (5, 8), (5,))):
+        found = onnx_runtime.operation_of("Gemm", "x", args(read, shapes((1, 5))), node)
+        assert (found.elements, found.bytes, found.madds) == (8 + 5 + 45, 4 * 58, 40)
 
 
 def test_openvino_layers() -> None:

@@ -145,8 +145,10 @@ def operation_of(
     size = sum(math.prod(shape) * _SIZES.get(kind, 4) for kind, shape in (*read, *written))
     if operator in _IN_PLACE:
         elements = size = 0
-    elif product and len(shapes) == 1 and node is not None:  # weights that were packed before
-        elements, size = elements + node.weights, size + 4 * node.weights
+    elif product and node is not None:
+        # Weights that were packed before aren't among what it says that is read.
+        packed = max(node.weights - sum(map(math.prod, shapes[1:])), 0)
+        elements, size = elements + packed, size + 4 * packed
     return Operation(
         name=(node.module if node is not None else "") or name,
         operation=operator,

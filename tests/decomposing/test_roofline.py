@@ -34,6 +34,7 @@ def operation(madds: int, size: int | None) -> Operation:
         (1_001, 1_000, 1e-6, COMPUTE, 1.001e-6),  # at the ridge
         (5_000_000, 1_000_000, 11e-3, MEMORY, 10e-3),
         (0, 0, 1e-6, OVERHEAD, 0.0),
+        (0, 0, 0.0, OVERHEAD, 0.0),
     ],
 )
 def test_verdicts(madds: int, size: int, seconds: float, verdict: str, limit: float) -> None:

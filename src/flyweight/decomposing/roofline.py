@@ -53,7 +53,7 @@ def bound_of(operation: Operation, seconds: float, peaks: Peaks | None) -> Bound
     compute = operation.madds / peaks.madds_per_s
     memory = operation.bytes / peaks.bandwidth(operation.bytes)
     limit = max(compute, memory)
-    if seconds > OVERHEAD_FROM * limit:
+    if not limit or seconds > OVERHEAD_FROM * limit:  # a view does neither
         verdict = OVERHEAD
     else:
         verdict = COMPUTE if compute >= BALANCED_FROM * memory else MEMORY

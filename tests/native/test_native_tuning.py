@@ -41,7 +41,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Shape, 
     """An empty cache, and the questions that would be measured; larger tiles are faster."""
     questions: list[tuple[Shape, Block]] = []
 
-    def time(self: Tuner, shape: Shape, block: Block) -> float:
+    def time(self: Tuner, shape: Shape, block: Block, seconds: float) -> float:
         questions.append((shape, block))
         return 1 / (block.pixels * block.vectors)
 
@@ -67,7 +67,9 @@ def test_what_is_hardly_faster_is_not_taken(
     asked: list[tuple[Shape, Block]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fixed = fixed_block(SHAPE, PORTABLE)
-    monkeypatch.setattr(Tuner, "_time", lambda self, shape, block: 0.99 + 0.01 * (block == fixed))
+    monkeypatch.setattr(
+        Tuner, "_time", lambda self, shape, block, seconds: 0.99 + 0.01 * (block == fixed)
+    )
     assert tuner(PORTABLE)(SHAPE, PORTABLE) == fixed
 
 
@@ -78,7 +80,7 @@ def test_what_was_lucky_once_is_not_taken(
     other = next(block for block in candidates(SHAPE, PORTABLE) if block != fixed)
     times: dict[Block, list[float]] = {other: [0.5]}
 
-    def time(self: Tuner, shape: Shape, block: Block) -> float:
+    def time(self: Tuner, shape: Shape, block: Block, seconds: float) -> float:
         return times[block].pop() if times.get(block) else 1.0
 
     monkeypatch.setattr(Tuner, "_time", time)
@@ -89,7 +91,7 @@ def test_what_cannot_be_measured_is_not_taken(
     asked: list[tuple[Shape, Block]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where there is no memory to measure in."""
-    monkeypatch.setattr(Tuner, "_time", lambda self, shape, block: float("inf"))
+    monkeypatch.setattr(Tuner, "_time", lambda self, shape, block, seconds: float("inf"))
     assert tuner(PORTABLE)(SHAPE, PORTABLE) == fixed_block(SHAPE, PORTABLE)
 
 

@@ -4,7 +4,7 @@ import ctypes
 import hashlib
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, astuple, dataclass, field, fields
 from pathlib import Path
 
@@ -17,8 +17,11 @@ from flyweight.native.interface import read_source
 from flyweight.native.isa import Isa
 from flyweight.native.plan import Block
 
+FIRST_LOOK = 0.0005
+"""Seconds for each block that is tried; at least three runs."""
+
 SECONDS = 0.003
-"""For each block that is tried; at least four runs."""
+"""For the best and the fixed one, each time that they are measured again; at least three runs."""
 
 WORTH = 0.95
 """Of the fixed block's time: what isn't faster than that isn't worth to depend on a measurement."""
@@ -65,22 +68,25 @@ class Tuner:
 
     def _fastest(self, shape: Shape) -> Block:
         fixed = fixed_block(shape, self.isa)
-        tried = {block: self._time(shape, block) for block in candidates(shape, self.isa)}
-        near = sorted(tried, key=tried.__getitem__)[:2]
-        for block in near:
-            tried |= {
-                other: self._time(shape, other) for other in refinements(shape, block, self.isa)
-            }
+        tried = self._looked_at(shape, candidates(shape, self.isa))
+        for block in sorted(tried, key=tried.__getitem__)[:2]:
+            tried |= self._looked_at(shape, refinements(shape, block, self.isa))
         best = min(tried, key=tried.__getitem__)
         if best == fixed or tried[best] >= WORTH * tried[fixed]:
             return fixed
         # The best of many is often one that was lucky: other programs were quiet meanwhile.
-        turns = [(self._time(shape, best), self._time(shape, fixed)) for _ in range(TURNS)]
+        turns = [
+            (self._time(shape, best, SECONDS), self._time(shape, fixed, SECONDS))
+            for _ in range(TURNS)
+        ]
         ours, other = (min(times) for times in zip(*turns, strict=True))
         return best if ours < WORTH * other else fixed
 
-    def _time(self, shape: Shape, block: Block) -> float:
-        """Seconds of a convolution; infinity where it has no memory."""
+    def _looked_at(self, shape: Shape, blocks: Iterable[Block]) -> dict[Block, float]:
+        return {block: self._time(shape, block, FIRST_LOOK) for block in blocks}
+
+    def _time(self, shape: Shape, block: Block, seconds: float) -> float:
+        """Seconds of a convolution, measured for some; infinity where it has no memory."""
         if self._library is None:
             self._library = _library(self.isa)
         question = _Question(
@@ -89,7 +95,7 @@ class Tuner:
             int(block.tiles_outside),
         )  # fmt: skip
         took = float(
-            self._library.time_convolution(ctypes.byref(question), ctypes.c_double(SECONDS))
+            self._library.time_convolution(ctypes.byref(question), ctypes.c_double(seconds))
         )
         return took if took >= 0 else float("inf")
 

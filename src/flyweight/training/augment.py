@@ -1,0 +1,56 @@
+"""What is done with a whole batch on the device: flips, colours, and what the network expects."""
+
+import torch
+from torch import Tensor
+
+from flyweight.training.batches import Batch
+from flyweight.zoo.preprocessing import Preprocessing
+
+LUMINANCE = (0.299, 0.587, 0.114)
+"""What red, green and blue add to an image's grey (ITU-R BT.601, as Pillow has it)."""
+
+
+def inputs(batch: Batch, preprocessing: Preprocessing, device: torch.device) -> Tensor:
+    """A batch of bytes as the network reads it: float32 (batch, 3, side, side).
+
+    In memory the channels of a pixel lie side by side, as in the bytes.
+
+    Args:
+        batch: uint8 images, with what was drawn for each.
+        preprocessing: colour order, scale, mean and deviation.
+        device: where the network is.
+    """
+    pixels = batch.pixels.to(device, non_blocking=True).permute(0, 3, 1, 2)
+    values = pixels.to(torch.float32).div_(255.0)
+    if bool(batch.flipped.any()):
+        mirrored = batch.flipped.to(device)[:, None, None, None]
+        values = torch.where(mirrored, values.flip(3), values)
+    if bool((batch.colour != 1).any()):
+        values = coloured(values, batch.colour.to(device))
+    return normalised(values, preprocessing)
+
+
+def coloured(values: Tensor, factors: Tensor) -> Tensor:
+    """Images with other brightness, contrast and saturation, in this order.
+
+    Args:
+        values: RGB from 0 to 1: (batch, 3, height, width).
+        factors: (batch, 3); 1 changes nothing. Brightness is a factor of the values, contrast of
+            the distance from the image's mean grey, saturation of that from the pixel's grey.
+    """
+    brightness, contrast, saturation = factors[:, :, None, None, None].unbind(1)
+    weights = values.new_tensor(LUMINANCE)[:, None, None]
+    values = (values * brightness).clamp(0, 1)
+    mean = (values * weights).sum(1, keepdim=True).mean((2, 3), keepdim=True)
+    values = torch.lerp(mean, values, contrast).clamp(0, 1)
+    grey = (values * weights).sum(1, keepdim=True)
+    return torch.lerp(grey, values, saturation).clamp(0, 1)
+
+
+def normalised(values: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """RGB from 0 to 1 as the weights expect it: colour order, scale, mean and deviation."""
+    if preprocessing.colour == "BGR":
+        values = values.flip(1)
+    mean = values.new_tensor(preprocessing.mean)[:, None, None]
+    std = values.new_tensor(preprocessing.std)[:, None, None]
+    return (values * preprocessing.scale - mean) / std

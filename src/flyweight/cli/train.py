@@ -2,6 +2,7 @@
 
 import ast
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,13 +12,12 @@ from flyweight.cli.arguments import positive, seconds
 from flyweight.cli.keeping import INTERRUPTED
 from flyweight.cli.options import Json
 from flyweight.cli.output import Bar, as_json, note
-from flyweight.errors import UsageError
+from flyweight.errors import FlyweightError, UsageError
 from flyweight.files import check_folder
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from flyweight.training.distributed import Team
     from flyweight.training.images import Data
     from flyweight.training.loop import Outcome, Progress
     from flyweight.training.recipes import Recipe
@@ -35,8 +35,8 @@ def train_command(
     data: Annotated[
         str,
         typer.Option(
-            help="Images: a folder with a folder for each class (or train/ and val/ of such), a"
-            " .npz file, or synthetic[:COUNT]."
+            help="Images: a folder with a folder for each class (or train/ and val/ of such); tar"
+            " shards; parquet; a .npz file; or synthetic[:COUNT]."
         ),
     ],
     out: Annotated[Path, typer.Option(help="The run's folder.")],
@@ -172,11 +172,12 @@ def train_command(
             if out.parent.is_dir():
                 check_folder(out)
             note(f"{images.said}; {length} steps of {size}")
-        with _progress(team) as bar:
+        watch = _tensorboard(out) if tensorboard and team.first else _unwatched
+        with Bar(shown=team.first) as bar:
             outcome = train(
                 run, out, team, workers or os.cpu_count() or 1, resume, every_s,
                 lambda step: bar.show(_said(step), step.step / step.steps),
-                note if team.first else _quiet,
+                note if team.first else _quiet, watch,
             )  # fmt: skip
         if outcome.interrupted:
             if team.first:
@@ -185,6 +186,29 @@ def train_command(
         if team.first:
             _finish(out, outcome, json)
     return 0
+
+
+def _tensorboard(folder: Path) -> "Callable[[Mapping[str, float]], None]":
+    """What writes a row of the history to TensorBoard's files.
+
+    Raises:
+        FlyweightError: TensorBoard isn't installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise FlyweightError(
+            "--tensorboard needs TensorBoard: pip install 'flyweight[train]'"
+        ) from None
+    writer = SummaryWriter(str(folder / "tensorboard"))
+
+    def write(row: "Mapping[str, float]") -> None:
+        for name, value in row.items():
+            if name not in ("epoch", "step"):
+                writer.add_scalar(name, value, int(row["step"]))
+        writer.flush()
+
+    return write
 
 
 def _recipe(
@@ -321,12 +345,12 @@ def _start(weights: Path | None, seed: int) -> str:
     return f"fresh, seed {seed}" if weights is None else str(weights)
 
 
-def _progress(team: "Team") -> Bar:
-    return Bar(shown=team.first)
-
-
 def _quiet(text: str) -> None:
     """What only the first process says."""
+
+
+def _unwatched(row: "Mapping[str, float]") -> None:
+    """Nobody watches."""
 
 
 def _said(step: "Progress") -> str:
@@ -341,18 +365,23 @@ def _said(step: "Progress") -> str:
 
 def _finish(out: Path, outcome: "Outcome", json: bool) -> None:
     """Say what was reached."""
-    from flyweight.training.folder import read_history, weights_of
+    from flyweight.cli.training_card import write_card
+    from flyweight.training.folder import CARD, read_history, weights_of
 
     rows = read_history(out)
+    accuracy = outcome.accuracy
+    if accuracy is not None:
+        write_card(out, {"top-1": accuracy.top1, "top-5": accuracy.top5})
     if json:
         as_json({"run": str(out), "weights": str(weights_of(out)), "history": rows})
         return
     print(f"{out}: {outcome.step} steps, {rows[-1]['seconds']:.0f} s")
-    if outcome.accuracy is not None:
-        for what, share in (("top-1", outcome.accuracy.top1), ("top-5", outcome.accuracy.top5)):
+    if accuracy is not None:
+        for what, share in (("top-1", accuracy.top1), ("top-5", accuracy.top5)):
             if share is not None:
                 low, high = share.interval
                 print(
                     f"{what}: {share.accuracy:.1%} ({share.correct} of {share.n} right, 95%"
                     f" interval {low:.1%} to {high:.1%})"
                 )
+        print(f"{out / CARD} says what was done, what it costs and how fast it is here")

@@ -12,12 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from flyweight.errors import FlyweightError
-from flyweight.training.images import ImageSet
+from flyweight.training.images import WINDOW, ImageSet
 from flyweight.training.looks import Drawn, Look
 from flyweight.zoo.preprocessing import Preprocessing, square
 
-WINDOW = 4
-"""Blocks whose images are shuffled together."""
 AHEAD = 3
 """Batches that are decoded before they are needed."""
 UPRIGHT = {1, 2, 3, 4}

@@ -10,6 +10,8 @@ from PIL import Image
 
 Before = Callable[[Image.Image], object]
 """Done with an image before it is decoded."""
+WINDOW = 4
+"""Blocks whose images are shuffled together."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,16 @@ class ImageSet:
         return digest.hexdigest()[:16]
 
     def part(self, numbers: Sequence[int]) -> "ImageSet":
-        """Some of the images, in the order given, as one block."""
+        """Some of the images, given in their order; blocks lose what isn't among them."""
         chosen = np.asarray(numbers, np.int64)
+        ends = np.searchsorted(chosen, np.cumsum(self.blocks))
+        blocks = tuple(int(size) for size in np.diff(ends, prepend=0) if size)
         return replace(
             self,
             labels=self.labels[chosen],
             open=lambda number, before: self.open(int(chosen[number]), before),
             called=lambda number: self.called(int(chosen[number])),
-            blocks=(len(chosen),),
+            blocks=blocks,
         )
 
 

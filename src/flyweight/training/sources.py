@@ -1,7 +1,7 @@
 """Where images are kept: folders, arrays, shards, tables, or nowhere."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,8 @@ from PIL import Image
 
 from flyweight.errors import FlyweightError, UsageError
 from flyweight.training.images import Before, Data, ImageSet, held_out
+from flyweight.training.shards import FROM_ELSEWHERE, expanded, from_shards
+from flyweight.training.tables import from_tables
 from flyweight.zoo.preprocessing import decode_image, list_images
 
 VAL = ("val", "valid", "validation", "test", "dev")
@@ -22,7 +24,9 @@ def load_data(data: str, val: str | None = None, hold_out: float = 0.1) -> Data:
 
     Args:
         data: a folder with a folder for each class, or with such folders named "train" and "val";
-            a .npz file of small images; or "synthetic", or "synthetic:COUNT".
+            tar shards (a path, an address, or "pipe:COMMAND", with {000..146} for several) or a
+            folder of train-*.tar; a parquet file or a folder of train-*.parquet; a .npz file of
+            small images; or "synthetic", or "synthetic:COUNT".
         val: the same for the validation; None for what is beside the training images, or else a
             share of them.
         hold_out: that share, of each class.
@@ -53,16 +57,38 @@ def _parts(data: str, classes: Sequence[str] | None = None) -> tuple[ImageSet, I
     """The images to learn from, and those beside them, if there are any."""
     if match := re.fullmatch(r"synthetic(?::([0-9]{1,8}))?", data):
         return synthetic(int(match[1] or 1024), 0), synthetic(256, 1)
+    if data.startswith(FROM_ELSEWHERE) or data.endswith(".tar"):
+        return from_shards(expanded(data), classes), None
     path = Path(data)
     if path.suffix == ".npz":
         return arrays(path)
+    if path.suffix == ".parquet":
+        return from_tables([path], classes), None
     if not path.is_dir():
         raise FlyweightError(f"can't read images from {data}: no such folder")
     if (path / "train").is_dir():
         train = from_folder(path / "train", classes)
         beside = next((path / name for name in VAL if (path / name).is_dir()), None)
         return train, None if beside is None else from_folder(beside, train.classes)
+    for suffix, read in ((".tar", _shards), (".parquet", from_tables)):
+        if files := sorted(path.glob(f"*{suffix}")):
+            return _split(files, read, classes)
     return from_folder(path, classes), None
+
+
+def _shards(files: Sequence[Path], classes: Sequence[str] | None) -> ImageSet:
+    return from_shards([str(file) for file in files], classes)
+
+
+def _split(
+    files: Sequence[Path],
+    read: Callable[[Sequence[Path], Sequence[str] | None], ImageSet],
+    classes: Sequence[str] | None,
+) -> tuple[ImageSet, ImageSet | None]:
+    """Files to learn from, and those whose names begin with a word for validation."""
+    beside = [file for file in files if file.name.lower().startswith(VAL)]
+    train = read([file for file in files if file not in beside] or files, classes)
+    return train, read(beside, train.classes) if 0 < len(beside) < len(files) else None
 
 
 def from_folder(folder: Path, classes: Sequence[str] | None = None) -> ImageSet:

@@ -48,7 +48,7 @@ def test_the_folder_of_a_run(here: Path) -> None:
         "checkpoint-000000004.ckpt",
     }
     card = (here / "run" / "README.md").read_text()
-    for words in ("ShuffleNet V1, Section 4", "4 images of the validation", "M multiply-adds",
+    for words in ("ShuffleNet V1, Section 4", "of 6 images of the validation", "M multiply-adds",
                   "left, right, top", "ms on onnxruntime"):  # fmt: skip
         assert words in card
     with Image.open(here / "run" / "curves.png") as picture:
@@ -69,7 +69,7 @@ def test_a_run_is_evaluated_as_its_history_says(
     image_folder(tmp_path / "train", 30)
     image_folder(tmp_path / "val", 12, 1)
     out = tmp_path / "run"
-    said(capsys, "train", NAME, "--data", tmp_path, "--out", out, *SMALL, "--epochs", "2")
+    said(capsys, "train", NAME, "--data", tmp_path, "--out", out, *SMALL)
     history = (out / "history.csv").read_text().splitlines()
     top1 = float(history[-1].split(",")[history[0].split(",").index("val_top1")])
     found = json.loads(said(capsys, "evaluate", out, "--data", tmp_path / "val", "--json"))
@@ -103,7 +103,7 @@ def test_fine_tuning_begins_with_a_run(here: Path, capsys: pytest.CaptureFixture
         capsys, "train", NAME, "--data", here / "fewer", "--out", out, *args,
         "--weights", here / "run", "--teacher", here / "run", code=2,
     )  # fmt: skip
-    assert "knows other classes than the images show" in error
+    assert "knows 3 classes, which aren't those of the images" in error
     text = said(capsys, "train", NAME, "--data", here / "fewer", "--out", out, *args,
                 "--weights", here / "run")  # fmt: skip
     assert "top-1" in text

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from flyweight.cli.app import run
+from flyweight.training.folder import read_about
 from flyweight.zoo.weights import load_pretrained
 from tests.training.small import CLASSES, image_folder
 
@@ -49,7 +50,7 @@ def test_the_folder_of_a_run(here: Path) -> None:
     }
     card = (here / "run" / "README.md").read_text()
     for words in ("ShuffleNet V1, Section 4", "of 6 images of the validation", "M multiply-adds",
-                  "left, right, top", "ms on onnxruntime"):  # fmt: skip
+                  "bottom, middle, top", "ms on onnxruntime"):  # fmt: skip
         assert words in card
     with Image.open(here / "run" / "curves.png") as picture:
         assert picture.width > 1000
@@ -90,7 +91,7 @@ def test_a_run_classifies(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_from_photographs_to_c(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = here / "c"
     said(capsys, "export", here / "run", "--format", "c", "--pixels", "uint8", "--out", out)
-    assert (out / "classes.txt").read_text() == "left\nright\ntop\n"
+    assert (out / "classes.txt").read_text() == "bottom\nmiddle\ntop\n"
     assert list(out.glob("*.c"))
 
 
@@ -109,7 +110,7 @@ def test_fine_tuning_begins_with_a_run(here: Path, capsys: pytest.CaptureFixture
     assert "top-1" in text
     about = json.loads((out / "run.json").read_text())
     assert (about["classes"], about["settings"]["recipe"]["name"]) == (
-        ["left", "right"],
+        ["bottom", "middle"],
         "finetune",
     )
     pretrained = load_pretrained(NAME, out / "weights.safetensors")
@@ -184,3 +185,43 @@ def test_tensorboard(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     said(capsys, "train", NAME, "--data", here / "photos", "--out", tmp_path / "run", *SMALL,
          "--tensorboard")  # fmt: skip
     assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_condensenet_is_condensed_when_it_is_trained(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is kept is the network of the form "test", with the accuracy of the history."""
+    image_folder(tmp_path / "train", 24)
+    image_folder(tmp_path / "val", 6, 1)
+    out, name = tmp_path / "run", "condensenet_74_g8"
+    said(capsys, "train", name, "--data", tmp_path, "--out", out, "--recipe", "condensenet",
+         "--option", "form=train", "--input", "32", "--batch", "8", "--steps", "3",
+         "--threads", "1", "--device", "cpu")  # fmt: skip
+    model = load_pretrained(name, out / "weights.safetensors").model
+    assert model.form == "test"
+    history = (out / "history.csv").read_text().splitlines()
+    top1 = float(history[-1].split(",")[history[0].split(",").index("val_top1")])
+    found = json.loads(said(capsys, "evaluate", out, "--data", tmp_path / "val", "--json"))
+    assert found["top1"]["accuracy"] == top1
+
+
+def test_a_network_of_ones_own(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trained, evaluated, classified with and exported like one of the zoo."""
+    monkeypatch.chdir(ROOT)
+    image_folder(tmp_path / "train", 48)
+    image_folder(tmp_path / "val", 12, 1)
+    out = tmp_path / "run"
+    said(capsys, "train", "tests.training.small:Small", "--data", tmp_path, "--out", out,
+         "--input", "12", "--batch", "16", "--lr", "0.1", "--epochs", "20", "--smallest", "0.8",
+         "--device", "cpu", "--threads", "1", "--centre", "1")  # fmt: skip
+    found = json.loads(said(capsys, "evaluate", out, "--data", tmp_path / "val", "--json"))
+    assert found["top1"]["accuracy"] == 1
+    photo = tmp_path / "val" / "bottom" / "000.png"
+    (image,) = json.loads(said(capsys, "classify", photo, "--model", out, "--json"))["images"]
+    assert {one["name"] for one in image["top"]} == set(CLASSES)
+    file = tmp_path / "small.onnx"
+    exported = json.loads(said(capsys, "export", out, "--out", file, "--json"))
+    assert exported["metadata"]["preprocessing"]["crop"] == 12
+    assert list(read_about(out).classes) == list(CLASSES)

@@ -16,7 +16,7 @@ from flyweight.training.sources import in_memory
 from flyweight.zoo.preprocessing import Preprocessing
 
 SIDE = 12
-CLASSES = ("left", "right", "top")
+CLASSES = ("bottom", "middle", "top")
 PIXELS = Preprocessing(crop=SIDE, resize=SIDE, mean=(0.5,) * 3, std=(0.25,) * 3)
 RECIPE = Recipe(
     "small", "this file", "", 0.2, 16, epochs=4, label_smoothing=0.1, smallest=0.8, colour=0.3
@@ -40,13 +40,13 @@ class Small(nn.Module):
 
 
 def pixels(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Noise, brighter on the left, on the right or at the top, and which of them."""
+    """Noise, brighter at the bottom, in the middle or at the top: a flip changes nothing of it."""
     random = np.random.default_rng(seed)
     labels = np.arange(count) % len(CLASSES)
     images = random.integers(0, 120, (count, SIDE, SIDE, 3))
     half = SIDE // 2
-    images[labels == 0, :, :half] += 100
-    images[labels == 1, :, half:] += 100
+    images[labels == 0, half:] += 100
+    images[labels == 1, :, half // 2 : -half // 2] += 100
     images[labels == 2, :half] += 100
     return images.astype(np.uint8), labels
 

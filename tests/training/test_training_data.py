@@ -73,7 +73,7 @@ def tables(folder: Path, count: int = 60, each: int = 20) -> Path:
     pa = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     folder.mkdir()
-    features = '{"info": {"features": {"label": {"names": ["left", "right", "top"]}}}}'
+    features = '{"info": {"features": {"label": {"names": ["bottom", "middle", "top"]}}}}'
     schema = pa.schema(
         [
             ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
@@ -204,8 +204,8 @@ def test_wrong_data(tmp_path: Path, name: str, kind: type[Exception], message: s
 
 def test_a_validation_with_other_classes(tmp_path: Path) -> None:
     split_folders(tmp_path)
-    (tmp_path / "val" / "left").rename(tmp_path / "val" / "bottom")
-    with pytest.raises(UsageError, match="no class to learn is called 'bottom'"):
+    (tmp_path / "val" / "bottom").rename(tmp_path / "val" / "other")
+    with pytest.raises(UsageError, match="no class to learn is called 'other'"):
         load_data(str(tmp_path))
 
 
@@ -297,7 +297,7 @@ def test_a_crop_of_a_reduced_jpeg_shows_the_same(tmp_path: Path, turned: int) ->
     picture = Image.fromarray(np.stack([across, down, 255 - across], -1).astype(np.uint8))
     exif = Image.Exif()
     exif[0x0112] = turned
-    path = tmp_path / "left" / "a.jpg"
+    path = tmp_path / "bottom" / "a.jpg"
     for name in CLASSES:
         (tmp_path / name).mkdir()
         for file in ("a.jpg", "b.jpg"):

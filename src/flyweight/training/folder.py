@@ -17,6 +17,7 @@ from flyweight.files import replaced
 from flyweight.nn import Network
 from flyweight.training.checkpoints import checkpoints, last_checkpoint, write_checkpoint
 from flyweight.training.steps import Learner
+from flyweight.zoo.condensenet_training import condense, condenses, learned_layers
 from flyweight.zoo.preprocessing import Preprocessing
 from flyweight.zoo.weights import save_weights
 
@@ -256,10 +257,14 @@ def read_history(folder: Path) -> list[dict[str, float]]:
 def write_weights(path: Path, model: nn.Module, about: About) -> None:
     """Write a network's weights; those of the zoo's with form, preprocessing and classes.
 
+    A CondenseNet that has chosen all of its inputs is written in its condensed form.
+
     Raises:
         FlyweightError: they can't be written.
     """
     if isinstance(model, Network) and model.variant:
+        if condenses(model) and all(m.mask.finished for m in learned_layers(model).values()):
+            model = condense(model)
         save_weights(model, path, about.preprocessing, about.classes)
         return
     state = {key: value.contiguous().cpu() for key, value in model.state_dict().items()}

@@ -27,6 +27,7 @@ from flyweight.training.distributed import Team
 from flyweight.training.images import Data, ImageSet
 from flyweight.training.settings import Settings, Teacher
 from flyweight.training.steps import Learner, StepResult, take_step
+from flyweight.zoo.condensenet_training import follow_schedule
 from flyweight.zoo.preprocessing import Preprocessing
 
 EVALUATED_AT_ONCE = 64
@@ -241,6 +242,8 @@ def _end_of_epoch(
     def doing(what: str) -> None:
         show(Progress(learning.step, settings.steps, epoch, None, 0.0, what))
 
+    if learning.step == settings.steps and learning.condenses:
+        follow_schedule(learning.model, 1.0)
     if learning.step == settings.steps and settings.recipe.settle and not learning.settled:
         doing("taking batch norm's statistics anew")
         settle(learning, data.train, preprocessing, settings, team, workers)

@@ -36,6 +36,8 @@ class Recipe:
         colour: brightness, contrast and saturation change by up to this share.
         average: decay of the moving average of the weights for each step; 0 for none.
         settle: whether batch norm's statistics are taken anew at the end, with weights at rest.
+        lasso: how much of the group lasso is added to the loss of a network that learns which
+            inputs to keep (CondenseNet in its form for training).
     """
 
     name: str
@@ -57,6 +59,7 @@ class Recipe:
     colour: float = 0.0
     average: float = 0.0
     settle: bool = False
+    lasso: float = 0.0
 
 
 _SHUFFLENET_CODE = "the authors' ShuffleNet-Series code"
@@ -107,9 +110,9 @@ _ROWS = (
     Recipe(
         "condensenet",
         "CondenseNet, Section 4.2, and its code: batch 256, 120 epochs, cosine from 0.1, Nesterov"
-        " momentum, weight decay 1e-4.",
+        " momentum, weight decay 1e-4, group lasso 1e-5.",
         "",
-        0.1, 256, epochs=120, schedule="cosine", nesterov=True, weight_decay=1e-4,
+        0.1, 256, epochs=120, schedule="cosine", nesterov=True, weight_decay=1e-4, lasso=1e-5,
     ),
     Recipe(
         "squeezenext",

@@ -77,7 +77,7 @@ def train(
         FlyweightError: images or checkpoints that can't be read, a loss that isn't finite, or
             files that can't be written.
     """
-    check(run.settings, team)
+    check(run.model, run.settings, team)
     about = run.about()
     state, damaged = begin(folder, about, resume)
     for sentence in damaged:

@@ -10,6 +10,7 @@ from torch import nn
 from flyweight.errors import UsageError, unknown
 from flyweight.training.distributed import Team
 from flyweight.training.recipes import Recipe
+from flyweight.zoo.condensenet_training import condenses
 from flyweight.zoo.preprocessing import Preprocessing
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -99,12 +100,15 @@ def settled(
     return steps, size
 
 
-def check(settings: Settings, team: Team) -> None:
+def check(model: nn.Module, settings: Settings, team: Team) -> None:
     """Refuse what can't be done.
 
     Raises:
-        UsageError: an unknown precision, or a batch that the pieces don't divide.
+        UsageError: an unknown precision, a batch that the pieces don't divide, or an average of a
+            network that chooses its inputs.
     """
+    if settings.recipe.average and condenses(model):
+        raise UsageError("an average of different choices of inputs is none: leave --average out")
     if settings.precision not in get_args(Precision):
         raise unknown("precision", settings.precision, get_args(Precision))
     count = team.world * settings.accumulate

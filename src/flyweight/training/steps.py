@@ -18,6 +18,7 @@ from flyweight.training.distributed import Team
 from flyweight.training.optimizing import average_of, optimizer_of
 from flyweight.training.schedule import rate
 from flyweight.training.settings import Settings, Teacher
+from flyweight.zoo.condensenet_training import condenses, follow_schedule, group_lasso
 from flyweight.zoo.preprocessing import Preprocessing
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -34,6 +35,7 @@ class Learner:
         optimizer: that changes the weights.
         scaler: of the loss, for float16.
         average: the moving average of the weights, if there is one.
+        condenses: whether it learns which inputs to keep (CondenseNet).
         step: steps that are done.
         settled: whether batch norm's statistics were taken anew at the end.
         sums: loss, right answers and images since the epoch began, over all processes.
@@ -47,6 +49,7 @@ class Learner:
     optimizer: optim.Optimizer
     scaler: torch.amp.GradScaler
     average: AveragedModel | None
+    condenses: bool = False
     step: int = 0
     settled: bool = False
     sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
@@ -105,7 +108,7 @@ def learner(model: nn.Module, settings: Settings, team: Team) -> Learner:
         runs = torch.compile(runs)  # type: ignore[assignment]
     scaler = torch.amp.GradScaler(team.device.type, enabled=settings.precision == "float16")
     average = average_of(model, settings.recipe.average)
-    return Learner(model, runs, optimizer, scaler, average)
+    return Learner(model, runs, optimizer, scaler, average, condenses(model))
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,8 @@ def take_step(
         FlyweightError: no image, or a loss that isn't a finite number.
     """
     recipe, device = settings.recipe, team.device
+    if learning.condenses:
+        follow_schedule(learning.model, learning.step / settings.steps)
     share = rate(recipe, learning.step, settings.steps, steps_per_epoch)
     for group in learning.optimizer.param_groups:
         group["lr"] = settings.learning_rate * share
@@ -209,6 +214,8 @@ def _loss(
         loss = (1 - teacher.share) * loss + teacher.share * distillation(
             scores, wanted, teacher.temperature
         )
+    if learning.condenses:
+        loss = loss + settings.recipe.lasso * len(labels) * group_lasso(learning.model)
     return loss, right
 
 

@@ -367,21 +367,20 @@ def _finish(out: Path, outcome: "Outcome", json: bool) -> None:
     """Say what was reached."""
     from flyweight.cli.training_card import write_card
     from flyweight.training.folder import CARD, read_history, weights_of
+    from flyweight.training.loop import accuracy_of
 
     rows = read_history(out)
-    accuracy = outcome.accuracy
-    if accuracy is not None:
-        write_card(out, {"top-1": accuracy.top1, "top-5": accuracy.top5})
+    accuracy = accuracy_of(rows[-1])
+    write_card(out, {"top-1": accuracy.top1, "top-5": accuracy.top5})
     if json:
         as_json({"run": str(out), "weights": str(weights_of(out)), "history": rows})
         return
     print(f"{out}: {outcome.step} steps, {rows[-1]['seconds']:.0f} s")
-    if accuracy is not None:
-        for what, share in (("top-1", accuracy.top1), ("top-5", accuracy.top5)):
-            if share is not None:
-                low, high = share.interval
-                print(
-                    f"{what}: {share.accuracy:.1%} ({share.correct} of {share.n} right, 95%"
-                    f" interval {low:.1%} to {high:.1%})"
-                )
-        print(f"{out / CARD} says what was done, what it costs and how fast it is here")
+    for what, share in (("top-1", accuracy.top1), ("top-5", accuracy.top5)):
+        if share is not None:
+            low, high = share.interval
+            print(
+                f"{what}: {share.accuracy:.1%} ({share.correct} of {share.n} right, 95% interval"
+                f" {low:.1%} to {high:.1%})"
+            )
+    print(f"{out / CARD} says what was done, what it costs and how fast it is here")

@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -25,6 +25,7 @@ from flyweight.training.batches import (
 )
 from flyweight.training.distributed import Team
 from flyweight.training.images import Data, ImageSet
+from flyweight.training.schedule import rate
 from flyweight.training.settings import Settings, Teacher
 from flyweight.training.steps import Learner, StepResult, take_step
 from flyweight.zoo.condensenet_training import follow_schedule
@@ -86,13 +87,19 @@ class Outcome:
 
     Attributes:
         step: steps that are done.
-        interrupted: whether there are more to do.
-        accuracy: after the last epoch; None where there was none.
+        interrupted: whether there is more to do.
     """
 
     step: int
     interrupted: bool
-    accuracy: Accuracy | None
+
+
+def accuracy_of(row: Mapping[str, float]) -> Accuracy:
+    """The accuracy that a row of a history has."""
+    n = int(row["val_images"])
+    top1, top5 = (round(n * row[key]) if key in row else None for key in ("val_top1", "val_top5"))
+    assert top1 is not None
+    return Accuracy(Share(top1, n), None if top5 is None else Share(top5, n))
 
 
 class Stop:
@@ -150,12 +157,20 @@ def learn(
     """
     stop = Stop()
     per_epoch = len(data.train) // settings.batch
-    accuracy: Accuracy | None = None
     began, done = time.perf_counter(), 0
     before = learning.seconds
     with stop.listening(), closing(_steps(learning.step, data.train, preprocessing, settings, team,
                                           workers)) as batches:  # fmt: skip
-        while learning.step < settings.steps:
+        while learning.step < settings.steps or _owes_a_row(learning, per_epoch, settings):
+            # The processes end together, or the others would wait for the one that did.
+            if team.sums([float(stop.asked)])[0]:
+                keeping.checkpoint(learning, now=True)
+                return Outcome(learning.step, True)
+            if _owes_a_row(learning, per_epoch, settings):
+                _end_of_epoch(learning, data, preprocessing, settings, team, keeping, workers, show)
+                learning.seconds = before + time.perf_counter() - began
+                keeping.checkpoint(learning, now=learning.step == settings.steps)
+                continue
             started = time.perf_counter()
             step = next(batches)
             count = _counted(step, settings, team, keeping)
@@ -168,18 +183,16 @@ def learn(
             done += count
             epoch = (learning.step - 1) // per_epoch + 1
             show(Progress(learning.step, settings.steps, epoch, result, done / (now - began)))
-            if learning.step % per_epoch == 0 or learning.step == settings.steps:
-                accuracy = _end_of_epoch(
-                    learning, data, preprocessing, settings, team, keeping, workers, result, show
-                )
-                learning.seconds = before + time.perf_counter() - began
-                keeping.checkpoint(learning, now=learning.step == settings.steps)
-            # The processes end together, or the others would wait for the one that did.
-            if team.sums([float(stop.asked)])[0] and learning.step < settings.steps:
-                keeping.checkpoint(learning, now=True)
-                return Outcome(learning.step, True, accuracy)
             keeping.checkpoint(learning)
-    return Outcome(learning.step, False, accuracy)
+    return Outcome(learning.step, False)
+
+
+def _owes_a_row(learning: Learner, per_epoch: int, settings: Settings) -> bool:
+    """Whether an epoch, or what there is of the last one, is over and wasn't evaluated."""
+    over = learning.step // per_epoch
+    if learning.step == settings.steps and learning.step % per_epoch:
+        over += 1
+    return len(learning.rows) < over
 
 
 def _steps(
@@ -233,9 +246,8 @@ def _end_of_epoch(
     team: Team,
     keeping: Keeping,
     workers: int,
-    last: StepResult,
     show: Callable[[Progress], None],
-) -> Accuracy:
+) -> None:
     """Settle batch norm at the end of the run, measure the accuracy, write the history."""
     epoch = len(learning.rows) + 1
 
@@ -253,7 +265,10 @@ def _end_of_epoch(
     row = {
         "epoch": epoch,
         "step": learning.step,
-        "learning_rate": last.learning_rate,
+        "learning_rate": settings.learning_rate
+        * rate(
+            settings.recipe, learning.step - 1, settings.steps, len(data.train) // settings.batch
+        ),
         "train_loss": loss / images,
         "train_top1": right / images,
         "val_images": accuracy.top1.n,
@@ -265,7 +280,6 @@ def _end_of_epoch(
     learning.rows.append(row)
     learning.sums, learning.epoch_seconds = [0.0, 0.0, 0.0], 0.0
     keeping.epoch(learning)
-    return accuracy
 
 
 def settle(

@@ -1,4 +1,4 @@
-"""Train ShuffleNet V2 0.5x on small images, and write it as C: about ten minutes on two cores.
+"""Train ShuffleNet V2 0.5x on small images, and write it as C: a few minutes on two cores.
 
 python examples/train_on_small_images.py small.npz runs/small
 
@@ -14,7 +14,7 @@ from flyweight.cli.app import run
 SIDE = "28"
 
 
-def main(data: str, out: str, epochs: str = "10") -> int:
+def main(data: str, out: str, epochs: str = "4") -> int:
     """Train, or go on with training; then export."""
     code = run(
         [

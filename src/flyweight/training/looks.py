@@ -1,9 +1,9 @@
 """How each image is shown in each epoch: drawn for the image, whoever reads it and when."""
 
 import math
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
-
-import numpy as np
 
 RATIOS = (3 / 4, 4 / 3)
 """Of a crop's width to its height (GoogLeNet, Section 6)."""
@@ -28,8 +28,8 @@ class Look:
 class Drawn:
     """Random numbers that belong to an image and an epoch, and to nothing else.
 
-    A counter-based generator (Philox) has no state to keep: a run that goes on in the middle of
-    an epoch, or on other processes, draws what the uninterrupted one would have drawn.
+    There is no state to keep: a run that goes on in the middle of an epoch, or on other processes,
+    draws what the uninterrupted one would have drawn.
 
     Args:
         seed: of the run.
@@ -38,8 +38,7 @@ class Drawn:
     """
 
     def __init__(self, seed: int, epoch: int, number: int) -> None:
-        key = (np.uint64(seed), np.uint64((epoch << 40) + number))
-        self.random = np.random.Generator(np.random.Philox(key=np.array(key, np.uint64)))
+        self.random = random.Random((seed << 80) + (epoch << 40) + number)
 
     def look(self, width: int, height: int, smallest: float, colour: float) -> Look:
         """A random crop, flip and colours ("scale augmentation": GoogLeNet, Section 6).
@@ -50,25 +49,24 @@ class Drawn:
             smallest: the least part of the area that a crop shows.
             colour: by how much the factors may differ from 1.
         """
-        random = self.random
-        flipped = bool(random.random() < 0.5)
-        factors = 1 + colour * (2 * random.random(3) - 1)
-        brightness, contrast, saturation = (float(factor) for factor in factors)
-        box = _box(random, width, height, smallest)
+        draw = self.random.random
+        flipped = draw() < 0.5
+        brightness, contrast, saturation = (1 + colour * (2 * draw() - 1) for _ in range(3))
+        box = _box(draw, width, height, smallest)
         return Look(box, flipped, (brightness, contrast, saturation))
 
 
 def _box(
-    random: np.random.Generator, width: int, height: int, smallest: float
+    draw: Callable[[], float], width: int, height: int, smallest: float
 ) -> tuple[float, float, float, float]:
     """A crop of random area and shape; the largest one in the middle where none fits."""
     low, high = math.log(RATIOS[0]), math.log(RATIOS[1])
     for _ in range(ATTEMPTS):
-        area = width * height * (smallest + (1 - smallest) * random.random())
-        ratio = math.exp(low + (high - low) * random.random())
+        area = width * height * (smallest + (1 - smallest) * draw())
+        ratio = math.exp(low + (high - low) * draw())
         across, down = math.sqrt(area * ratio) / width, math.sqrt(area / ratio) / height
         if across <= 1 and down <= 1:
-            left, top = (1 - across) * random.random(), (1 - down) * random.random()
+            left, top = (1 - across) * draw(), (1 - down) * draw()
             return left, top, left + across, top + down
     shape = min(max(width / height, RATIOS[0]), RATIOS[1])
     across, down = min(1.0, shape * height / width), min(1.0, width / height / shape)

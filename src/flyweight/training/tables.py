@@ -34,26 +34,7 @@ def from_tables(files: Sequence[Path], classes: Sequence[str] | None = None) -> 
         UsageError: no such columns, or labels that are no classes.
         FlyweightError: pyarrow isn't installed, or a file can't be read.
     """
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError:
-        raise FlyweightError("parquet files need pyarrow: pip install 'flyweight[train]'") from None
-    groups: list[tuple[Path, int]] = []
-    labels: list[Any] = []
-    names: tuple[str, ...] = tuple(classes or ())
-    try:
-        for path in files:
-            with parquet.ParquetFile(path) as file:
-                missing = {IMAGE, LABEL} - set(file.schema_arrow.names)
-                if missing:
-                    raise UsageError(f"{path} has no column {min(missing)!r}")
-                names = names or _class_names(file.schema_arrow.metadata)
-                for group in range(file.num_row_groups):
-                    table = file.read_row_group(group, columns=[LABEL])
-                    labels.append(table.column(LABEL).to_numpy())
-                    groups.append((path, group))
-    except (OSError, ArrowException) as error:
-        raise FlyweightError(f"can't read {path}: {error}") from None
+    groups, labels, names = _index(files, tuple(classes or ()))
     blocks = tuple(len(part) for part in labels)
     every = np.concatenate(labels) if labels else np.zeros(0, np.int64)
     if not len(every) or not np.issubdtype(every.dtype, np.integer) or every.min() < 0:
@@ -84,6 +65,34 @@ def from_tables(files: Sequence[Path], classes: Sequence[str] | None = None) -> 
     return ImageSet(names, every.astype(np.int64), opened, called, blocks)
 
 
+Index = tuple[list[tuple[Path, int]], list[Any], tuple[str, ...]]
+"""File and number of each row group, the labels of each, and what the classes are called."""
+
+
+def _index(files: Sequence[Path], names: tuple[str, ...]) -> Index:
+    """Read the labels, and nothing else, of every row group."""
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError:
+        raise FlyweightError("parquet files need pyarrow: pip install 'flyweight[train]'") from None
+    groups: list[tuple[Path, int]] = []
+    labels: list[Any] = []
+    try:
+        for path in files:
+            with parquet.ParquetFile(path) as file:
+                missing = {IMAGE, LABEL} - set(file.schema_arrow.names)
+                if missing:
+                    raise UsageError(f"{path} has no column {min(missing)!r}")
+                names = names or _class_names(file.schema_arrow.metadata)
+                for group in range(file.num_row_groups):
+                    table = file.read_row_group(group, columns=[LABEL])
+                    labels.append(table.column(LABEL).to_numpy())
+                    groups.append((path, group))
+    except (OSError, ArrowException) as error:
+        raise FlyweightError(f"can't read {path}: {error}") from None
+    return groups, labels, names
+
+
 class _Groups:
     """The images of the row groups that were asked for last."""
 
@@ -94,7 +103,7 @@ class _Groups:
 
     def images(self, group: int) -> Any:
         """The column of images of a row group."""
-        from pyarrow import parquet
+        from pyarrow import ArrowException, parquet
 
         with self._lock:
             if group not in self._read:
@@ -102,7 +111,7 @@ class _Groups:
                 try:
                     with parquet.ParquetFile(path) as file:
                         table = file.read_row_group(index, columns=[IMAGE])
-                except OSError as error:
+                except (OSError, ArrowException) as error:
                     raise FlyweightError(f"can't read {path}: {error}") from None
                 self._read[group] = table.column(IMAGE).combine_chunks()
                 if len(self._read) > IN_MEMORY:

@@ -3,7 +3,7 @@
 import importlib
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,8 @@ from flyweight.native.plan import ImageFormat
 from flyweight.nn import label
 from flyweight.nn.trained import as_trained
 from flyweight.records import NetworkFacts
-from flyweight.training.folder import is_run, read_about, weights_of
 from flyweight.zoo import create_model, list_models, model_info
 from flyweight.zoo.preprocessing import Preprocessing, list_images
-from flyweight.zoo.weights import load_pretrained, load_weights
 
 
 def as_model(model_or_name: nn.Module | str) -> nn.Module:
@@ -295,12 +293,14 @@ def export(
         FlyweightError: the format's engine isn't installed, the file can't be written, images
             can't be read, or the file computes something else.
     """
+    from flyweight.trained import run_folder, source_of_run  # it needs `as_model` in its turn
+
     choices = exporting.Choices(cpu, pixels, layout)
     target = exporting.target_of(Path(path), format, force, choices)
     photographs = list_images(images)
     file = None if weights is None else Path(weights)
     if isinstance(model_or_name, str) and (run := run_folder(model_or_name)):
-        source = _source_of_run(run, file)
+        source = source_of_run(run, file)
     elif isinstance(model_or_name, str) and ":" not in model_or_name:
         source = exporting.from_zoo(model_or_name, file)
     else:
@@ -310,76 +310,6 @@ def export(
         source = replace(source, preprocessing=preprocessing)
     size = input_size if input_size is not None else (1, *source.input_shape)
     return exporting.write(source, target, size, photographs, lowered, commit())
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A network with trained weights, in evaluation mode.
-
-    Attributes:
-        model: the network.
-        name: in the zoo, or "package.module:factory".
-        weights: the file that they came from.
-        layout: of that file.
-        preprocessing: what they expect.
-        classes: what the outputs stand for; empty where nothing says so.
-    """
-
-    model: nn.Module
-    name: str
-    weights: Path
-    layout: str
-    preprocessing: Preprocessing
-    classes: tuple[str, ...]
-
-
-def run_folder(name: str) -> Path | None:
-    """The folder of a training run that is meant by a name; a network's own name comes first."""
-    return Path(name) if name not in list_models() and is_run(Path(name)) else None
-
-
-def load_trained(name: str, weights: Path | None = None) -> Trained:
-    """A network of the zoo with a file of weights, or what a training run has reached.
-
-    Args:
-        name: of the zoo, or the folder of a run.
-        weights: a file; None for a run's own.
-
-    Raises:
-        UsageError: an unknown name, or one without weights.
-        WeightsError: weights that can't be read, or don't fit.
-        FlyweightError: a run without weights.
-    """
-    run = run_folder(name)
-    if run is None:
-        if weights is None:
-            model_info(name)
-            raise UsageError(f"{name}: give --weights FILE, or the folder of a training run")
-        return _pretrained(name, weights)
-    about, file = read_about(run), weights or weights_of(run)
-    if ":" not in about.network:
-        return _pretrained(about.network, file)
-    model = as_model(about.network)
-    loaded = load_weights(model, file)
-    return Trained(
-        model.eval(), about.network, file, loaded.layout, about.preprocessing, about.classes
-    )
-
-
-def _pretrained(name: str, file: Path) -> Trained:
-    pretrained = load_pretrained(name, file)
-    loaded = pretrained.loaded
-    return Trained(
-        pretrained.model, name, file, loaded.layout, loaded.preprocessing, loaded.classes
-    )
-
-
-def _source_of_run(run: Path, weights: Path | None) -> exporting.Source:
-    about, file = read_about(run), weights or weights_of(run)
-    if ":" not in about.network:
-        return exporting.from_zoo(about.network, file)
-    source = exporting.from_module(as_model(about.network), about.network, file)
-    return replace(source, preprocessing=about.preprocessing, classes=about.classes)
 
 
 def network_facts(

@@ -13,7 +13,7 @@ from flyweight.cli.output import Bar, as_json, note
 from flyweight.errors import FlyweightError
 
 if TYPE_CHECKING:
-    from flyweight.api import Trained
+    from flyweight.trained import Trained
     from flyweight.zoo.preprocessing import Preprocessing
 
 
@@ -40,7 +40,7 @@ def classify_command(
     """
     positive("--top", top)
 
-    from flyweight.api import load_trained
+    from flyweight.trained import load_trained
     from flyweight.zoo.preprocessing import list_images
 
     trained = load_trained(model, weights)

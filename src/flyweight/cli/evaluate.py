@@ -87,8 +87,8 @@ def evaluate_command(
 
     import torch
 
-    from flyweight.api import load_trained
     from flyweight.evaluating import evaluate, labelled_images, outputs
+    from flyweight.trained import load_trained
 
     trained = load_trained(name, weights)
     model = trained.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -327,8 +327,8 @@ def _teacher(name: str, weights: Path | None, images: "Data") -> "Teacher":
     Raises:
         UsageError: one for other classes.
     """
-    from flyweight.api import load_trained
     from flyweight.evaluating import outputs
+    from flyweight.trained import load_trained
     from flyweight.training.settings import Teacher
 
     trained = load_trained(name, weights)

@@ -95,9 +95,10 @@ def _cost(folder: Path, about: "About") -> dict[str, str]:
     """Counted costs, and the time of an image here."""
     import numpy as np
 
-    from flyweight.api import cost, load_trained, make_runner
+    from flyweight.api import cost, make_runner
     from flyweight.engines import Options
     from flyweight.measuring import measure
+    from flyweight.trained import load_trained
 
     model = load_trained(str(folder)).model
     side = about.preprocessing.crop

@@ -400,3 +400,13 @@ def test_the_folder_says_what_it_is(tmp_path: Path) -> None:
     assert about["classes"] == ["bottom", "middle", "top"]
     assert about["settings"]["recipe"]["source"] == "this file"
     assert about["preprocessing"]["crop"] == 12
+
+
+def test_the_page_has_the_recipes_as_they_are() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "train.md").read_text("utf-8")
+    lines = [line for line in page.splitlines() if line.startswith("| `")]
+    for recipe in RECIPES.values():
+        (row,) = [line for line in lines if f"`{recipe.name}`" in line]
+        length = f"{recipe.steps:,} steps" if recipe.steps else f"{recipe.epochs:g} epochs"
+        assert f"{recipe.learning_rate:g}, {recipe.batch}" in row
+        assert length.replace(",", " ") in row

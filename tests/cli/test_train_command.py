@@ -132,6 +132,7 @@ WRONG = (
     (["--option", "stem_stride"], "write KEY=VALUE"),
     (["--option", "stem_stride=3"], "must be 1, 2 or 4, not 3"),
     (["--accumulate", "3"], "a batch of 16 can't be divided among 1 processes with 3 pieces"),
+    (["--seed", "-1"], "the seed must be 0 or more, not -1"),
     (["--device", "tpu"], "no device 'tpu'"),
     (["--lr", "0"], "--lr must be more than 0"),
     (["--sync-norm"], "on GPUs alone: leave --sync-norm out"),

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -249,6 +250,17 @@ def test_an_interrupted_run_is_the_uninterrupted_one(
     whole = [*(row["val_top1"] for row in read_history(tmp_path / "straight"))]
     assert whole == [row["val_top1"] for row in read_history(tmp_path / "broken")]
     assert len(whole) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("c++"), reason="no C++ compiler")
+def test_compiled_it_learns_the_same(tmp_path: Path) -> None:
+    def plain() -> nn.Module:
+        return Small(dropout=0.0)
+
+    eager, _ = losses(tmp_path / "eager", model=plain)
+    compiled, _ = losses(tmp_path / "compiled", model=plain, compiled=True)
+    assert compiled == pytest.approx(eager, rel=1e-3)
 
 
 def test_a_run_that_is_over_has_nothing_left_to_do(tmp_path: Path) -> None:

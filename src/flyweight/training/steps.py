@@ -101,11 +101,9 @@ def learner(model: nn.Module, settings: Settings, team: Team) -> Learner:
     if settings.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = optimizer_of(model, settings.recipe, settings.learning_rate)
-    runs: nn.Module = model
+    runs: nn.Module = torch.compile(model) if settings.compiled else model  # type: ignore[assignment]
     if team.world > 1:
-        runs = DistributedDataParallel(model)
-    if settings.compiled:
-        runs = torch.compile(runs)  # type: ignore[assignment]
+        runs = DistributedDataParallel(runs)
     scaler = torch.amp.GradScaler(team.device.type, enabled=settings.precision == "float16")
     average = average_of(model, settings.recipe.average)
     return Learner(model, runs, optimizer, scaler, average, condenses(model))

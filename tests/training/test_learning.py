@@ -22,18 +22,19 @@ from tests.training.small import ALONE
 
 CLASSES = tuple("0123456789")
 SIDE, IMAGES, BATCH, EPOCHS = 28, 4096, 64, 4
-RECIPE = replace(RECIPES["cosine"], smallest=0.7)
+# A learning rate of 0.15 for 64 images: high enough that it has to fall.
+RECIPE = replace(RECIPES["cosine"], smallest=0.9, learning_rate=2.4, label_smoothing=0.0)
 
-# Top-1 on every fifth test image (2000) of Fashion-MNIST after four epochs, one core, seed 0, as
-# the same script measured them with one thing changed. What this budget doesn't tell apart is
-# stated too: a longer run would have to.
+# Top-1 on every fifth test image (2000) of Fashion-MNIST after four epochs, on one core of an AMD
+# EPYC, with one thing changed; seeds 0 and 1 (batch norm: seed 0, with the recipe's own learning
+# rate). The shuffle is within the spread here: what it gives takes a longer training to show.
 MEASURED = {
-    "as it is": 0.758,
-    "batch norm's running statistics never updated": 0.107,
-    "learning rate constant": 0.7535,
-    "units of stride 1 without their shuffle": 0.7735,
+    "as it is": (0.794, 0.790),
+    "learning rate constant, without warm-up": (0.7635, 0.735),
+    "units of stride 1 without their shuffle": (0.7895, 0.7805),
+    "batch norm's running statistics never updated": (0.107,),
 }
-LEAST = 0.70
+LEAST = 0.77
 
 
 def fashion() -> Data:
@@ -62,6 +63,7 @@ def small_shufflenet() -> Network:
 
 @pytest.mark.slow
 def test_shufflenet_learns_real_images(tmp_path: Path) -> None:
+    assert max(MEASURED["learning rate constant, without warm-up"]) < LEAST
     assert top1(tmp_path, small_shufflenet(), EPOCHS, fashion()) > LEAST
 
 

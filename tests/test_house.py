@@ -51,6 +51,10 @@ FORBIDDEN = {
         "zoo", "graph", "lowering", "engines", "native", "measuring", "records", "exporting",
         "evaluating", "decomposing", "studies", "report", "cli", "api",
     ),
+    "training": (
+        "graph", "lowering", "counting", "engines", "native", "exporting", "measuring", "records",
+        "decomposing", "studies", "report", "cli", "api",
+    ),
     "studies": ("graph", "native", "exporting", "decomposing", "report", "cli", "api"),
     "records": (
         "nn", "zoo", "graph", "counting", "engines", "measuring", "decomposing", "report", "cli",

@@ -267,7 +267,8 @@ def export(
     give the eager network's scores, within 1e-4 of the largest one; otherwise nothing is written.
 
     Args:
-        model_or_name: a module of one input, a name of the zoo, or "package.module:factory".
+        model_or_name: a module of one input, a name of the zoo, "package.module:factory", or the
+            folder of a training run.
         path: the file: .onnx, .xml (with a .bin beside it) or .pt2. For format "c" a folder.
         format: "onnx", "openvino", "torch" or "c"; None for what the path ends like.
         input_size: of the input, batch first; None for what the weights were trained with, or the
@@ -292,11 +293,15 @@ def export(
         FlyweightError: the format's engine isn't installed, the file can't be written, images
             can't be read, or the file computes something else.
     """
+    from flyweight.trained import run_folder, source_of_run  # it needs `as_model` in its turn
+
     choices = exporting.Choices(cpu, pixels, layout)
     target = exporting.target_of(Path(path), format, force, choices)
     photographs = list_images(images)
     file = None if weights is None else Path(weights)
-    if isinstance(model_or_name, str) and ":" not in model_or_name:
+    if isinstance(model_or_name, str) and (run := run_folder(model_or_name)):
+        source = source_of_run(run, file)
+    elif isinstance(model_or_name, str) and ":" not in model_or_name:
         source = exporting.from_zoo(model_or_name, file)
     else:
         called = model_or_name if isinstance(model_or_name, str) else label(model_or_name)

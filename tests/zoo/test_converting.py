@@ -1,5 +1,6 @@
 """Files of others made ours: which network they are, and that nothing is lost."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -64,9 +65,11 @@ def test_a_file_of_ours_names_its_network_and_a_bare_state_does_not(tmp_path: Pa
 def test_a_file_that_would_compute_something_else_is_not_written(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def off(model: Network, file: Path, preprocessing: Preprocessing) -> None:
+    def off(
+        model: Network, file: Path, preprocessing: Preprocessing, classes: Sequence[str]
+    ) -> None:
         model.stages["conv5"].norm.bias.data[0] += 1e-3
-        save_weights(model, file, preprocessing)
+        save_weights(model, file, preprocessing, classes)
         model.stages["conv5"].norm.bias.data[0] -= 1e-3
 
     out = tmp_path / "ours.safetensors"

@@ -25,6 +25,7 @@ from flyweight.cli import (
     report,
     simulate,
     study,
+    train,
     weights,
 )
 from flyweight.cli.keeping import INTERRUPTED
@@ -46,6 +47,7 @@ app.command("compare")(compare.compare_command)
 app.command("classify")(classify.classify_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("decompose")(decompose.decompose_command)
+app.command("train")(train.train_command)
 app.command("lower")(lower.lower_command)
 app.command("explain")(explain.explain_command)
 app.command("export")(export.export_command)

@@ -13,14 +13,16 @@ from flyweight.cli.output import Bar, as_json, note
 from flyweight.errors import FlyweightError
 
 if TYPE_CHECKING:
-    from flyweight.nn import Network
+    from flyweight.trained import Trained
     from flyweight.zoo.preprocessing import Preprocessing
 
 
 def classify_command(
     images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
-    model: Annotated[str, typer.Option(help="A network's name.")],
-    weights: Annotated[Path, typer.Option(help="A file of trained weights for it.")],
+    model: Annotated[str, typer.Option(help="A network's name, or the folder of a training run.")],
+    weights: Annotated[
+        Path | None, typer.Option(help="A file of trained weights; a run has its own.")
+    ] = None,
     input: Annotated[
         int | None,
         typer.Option("--input", help="Input side in pixels, if not what the weights expect."),
@@ -33,14 +35,16 @@ def classify_command(
     Images that can't be read are reported and skipped; the exit code is then 1.
 
     Example: flyweight classify photos/ --model mobilenet_v1_x0_25 --weights keras.safetensors
+
+    Example: flyweight classify photos/ --model runs/flowers
     """
     positive("--top", top)
 
+    from flyweight.trained import load_trained
     from flyweight.zoo.preprocessing import list_images
-    from flyweight.zoo.weights import load_pretrained
 
-    pretrained = load_pretrained(model, weights)
-    preprocessing = pretrained.loaded.preprocessing
+    trained = load_trained(model, weights)
+    preprocessing = trained.preprocessing
     if input is not None:
         preprocessing = preprocessing.at(positive("--input", input))
     paths = list_images(images)
@@ -53,7 +57,7 @@ def classify_command(
                 found.append(
                     {
                         "image": str(path),
-                        "top": _classify(path, pretrained.model, preprocessing, top),
+                        "top": _classify(path, trained, preprocessing, top),
                     }
                 )
             except FlyweightError as error:
@@ -65,8 +69,8 @@ def classify_command(
         as_json(
             {
                 "model": model,
-                "weights": str(weights),
-                "layout": pretrained.loaded.layout,
+                "weights": str(trained.weights),
+                "layout": trained.layout,
                 "preprocessing": dataclasses.asdict(preprocessing),
                 "images": found,
                 "skipped": skipped,
@@ -78,7 +82,7 @@ def classify_command(
 
 
 def _classify(
-    path: Path, model: "Network", preprocessing: "Preprocessing", top: int
+    path: Path, trained: "Trained", preprocessing: "Preprocessing", top: int
 ) -> list[dict[str, Any]]:
     """The most probable classes of one image, the most probable first."""
     import torch
@@ -87,9 +91,9 @@ def _classify(
 
     x = prepare(open_image(path), preprocessing)
     with torch.inference_mode():
-        scores = model(torch.from_numpy(x)[None])[0].double()
+        scores = trained.model(torch.from_numpy(x)[None])[0].double()
     probabilities, classes = scores.softmax(0).topk(min(top, len(scores)))
-    names = _names(len(scores))
+    names = trained.classes or _names(len(scores))
     return [
         {"class": int(number), "name": names[int(number)], "probability": float(probability)}
         for probability, number in zip(probabilities, classes, strict=True)

@@ -25,8 +25,10 @@ SQUARES = {"crop": "cropped to", "squash": "squashed to", "none": "of"}
 
 
 def evaluate_command(
-    name: Annotated[str, typer.Argument(help="A name that 'flyweight list' shows.")],
-    weights: Annotated[Path, typer.Option(help="A file of trained weights for it.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="A name that 'flyweight list' shows, or the folder of a training run."),
+    ],
     data: Annotated[
         Path,
         typer.Option(
@@ -34,6 +36,9 @@ def evaluate_command(
             " whose names begin with ImageNet's synsets."
         ),
     ],
+    weights: Annotated[
+        Path | None, typer.Option(help="A file of trained weights; a run has its own.")
+    ] = None,
     labels: Annotated[
         Path | None,
         typer.Option(help="A text file, 'NAME LABEL' or 'NAME,LABEL' a line, labels from 0."),
@@ -69,6 +74,8 @@ def evaluate_command(
     Images that can't be read are reported and not counted; the exit code is then 1.
 
     Example: flyweight evaluate mobilenet_v1_x0_25 --weights keras.safetensors --data val/
+
+    Example: flyweight evaluate runs/flowers --data more_flowers/
     """
     positive("--batch", batch)
     for option, value in (("--threads", threads), ("--input", input), ("--limit", limit)):
@@ -81,15 +88,15 @@ def evaluate_command(
     import torch
 
     from flyweight.evaluating import evaluate, labelled_images, outputs
-    from flyweight.zoo.weights import load_pretrained
+    from flyweight.trained import load_trained
 
-    pretrained = load_pretrained(name, weights)
-    model = pretrained.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    preprocessing = pretrained.loaded.preprocessing
+    trained = load_trained(name, weights)
+    model = trained.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    preprocessing = trained.preprocessing
     if input is not None:
         preprocessing = preprocessing.at(input)
     classes = outputs(model, preprocessing.crop)
-    found = labelled_images(data, classes, labels)
+    found = labelled_images(data, classes, labels, trained.classes)
     images = found.images if limit is None else found.spread(limit)
     note(found.rule)
     try:
@@ -104,16 +111,17 @@ def evaluate_command(
             kept = f"the same command continues it, with what is kept in {resume}"
         note(f"flyweight: interrupted; {kept}")
         return INTERRUPTED
-    names = _names(classes, found.names)
-    published = _published(name, classes, preprocessing.crop)
+    called = dict(enumerate(trained.classes)) or found.names
+    names = _names(classes, called)
+    published = None if trained.classes else _published(name, classes, preprocessing.crop)
     if csv is not None:
         _write_csv(result, names, csv)
     if json:
         as_json(
             {
                 "model": name,
-                "weights": str(weights),
-                "layout": pretrained.loaded.layout,
+                "weights": str(trained.weights),
+                "layout": trained.layout,
                 "preprocessing": dataclasses.asdict(preprocessing),
                 "resize": resize,
                 "data": str(data),
@@ -138,10 +146,10 @@ def _said(step: "Step") -> str:
 
 
 def _names(classes: int, called: Mapping[int, str]) -> Mapping[int, str]:
-    """ImageNet's names for 1000 classes; for others what the folder calls them, if it does."""
+    """What weights or folders call the classes; else ImageNet's names for 1000 classes."""
     from flyweight.zoo.weights import class_names
 
-    if classes == len(class_names()):
+    if classes == len(class_names()) and len(called) < classes:
         return dict(enumerate(class_names()))
     return {label: called.get(label, f"class {label}") for label in range(classes)}
 

@@ -12,7 +12,11 @@ from flyweight.cli.output import as_json
 
 def export_command(
     name: Annotated[
-        str, typer.Argument(help="A name that 'flyweight list' shows, or package.module:factory.")
+        str,
+        typer.Argument(
+            help="A name that 'flyweight list' shows, package.module:factory, or the folder of a"
+            " training run."
+        ),
     ],
     out: Annotated[
         Path, typer.Option(help="The file: .onnx, .xml (with a .bin) or .pt2; a folder for c.")
@@ -61,6 +65,8 @@ def export_command(
     Example: flyweight export squeezenet_1_1 --weights squeezenet.safetensors --out squeezenet.onnx
 
     Example: flyweight export shufflenet_v2_x0_5 --format c --pixels uint8 --out shufflenet/
+
+    Example: flyweight export runs/flowers --format c --pixels uint8 --out flowers/
     """
     size = None if input is None else (1, *arguments.image(input))
 

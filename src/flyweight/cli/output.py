@@ -60,9 +60,12 @@ class Bar:
     """A progress bar on stderr, gone afterwards; nothing where stderr is no terminal.
 
     It draws only when told to: a thread of its own would disturb what is being timed.
+
+    Args:
+        shown: False for nothing at all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shown: bool = True) -> None:
         self._console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -71,7 +74,7 @@ class Bar:
             console=self._console,
             auto_refresh=False,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=not (shown and self._console.is_terminal),
         )
         self._task = self._progress.add_task("", total=1.0)
         self._drawn = 0.0

@@ -54,7 +54,10 @@ class LabelledImages:
 
 
 def labelled_images(
-    folder: str | Path, classes: int, labels: str | Path | None = None
+    folder: str | Path,
+    classes: int,
+    labels: str | Path | None = None,
+    names: Sequence[str] = (),
 ) -> LabelledImages:
     """Find the images of a folder and the class of each.
 
@@ -68,6 +71,8 @@ def labelled_images(
         classes: outputs of the network.
         labels: a text file with "NAME LABEL" or "NAME,LABEL" in each line: a file of the folder,
             and its class counted from 0.
+        names: what the weights call the classes, where they do; folders of these names are those
+            classes, before any other rule.
 
     Raises:
         UsageError: labels that can't be read or understood.
@@ -87,7 +92,7 @@ def labelled_images(
     inside = [path for path in paths if path.is_dir()]
     found = {path.name: _images_in(path) for path in inside}
     if any(found.values()):
-        return _from_folders(folder, found, classes)
+        return _from_folders(folder, found, classes, names)
     return _from_file_names(folder, list_images([folder]), classes)
 
 
@@ -99,9 +104,13 @@ def _images_in(folder: Path) -> list[Path]:
 
 
 def _from_folders(
-    folder: Path, found: Mapping[str, Sequence[Path]], classes: int
+    folder: Path, found: Mapping[str, Sequence[Path]], classes: int, names: Sequence[str]
 ) -> LabelledImages:
-    numbers, rule = _numbers(folder, list(found), classes)
+    if set(found) <= set(names):
+        numbers = {name: names.index(name) for name in found}
+        rule = "labels: the folders' names are the classes that the network was trained on"
+    else:
+        numbers, rule = _numbers(folder, list(found), classes)
     images = tuple(
         Labelled(folder, path.relative_to(folder).as_posix(), numbers[name])
         for name, paths in found.items()

@@ -27,12 +27,14 @@ class Source:
         network: its name in the zoo, its factory, or its class.
         weights: the file's name, checksum and layout, or a sentence where there is none.
         preprocessing: how images become inputs, where that is known.
+        classes: what the outputs stand for; empty where the weights don't say.
     """
 
     model: nn.Module
     network: str
     weights: Mapping[str, str] | str
     preprocessing: Preprocessing | None = None
+    classes: tuple[str, ...] = ()
 
     @property
     def options(self) -> Mapping[str, object]:
@@ -68,9 +70,8 @@ def from_zoo(name: str, weights: Path | None = None) -> Source:
     if weights is not None:
         pretrained = load_pretrained(name, weights)
         model = frozen_copy(pretrained.model)
-        return Source(
-            model, name, _said(weights, pretrained.loaded), pretrained.loaded.preprocessing
-        )
+        loaded = pretrained.loaded
+        return Source(model, name, _said(weights, loaded), loaded.preprocessing, loaded.classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         model = create_model(name).eval().requires_grad_(False)
@@ -96,7 +97,7 @@ def from_module(model: nn.Module, network: str, weights: Path | None = None) -> 
     loaded = load_weights(own, weights)
     # The state of a module that isn't ours says nothing of preprocessing.
     known = loaded.preprocessing if isinstance(own, Network) and own.variant else None
-    return Source(own, network, _said(weights, loaded), known)
+    return Source(own, network, _said(weights, loaded), known, loaded.classes)
 
 
 def _said(file: Path, loaded: Loaded) -> dict[str, str]:

@@ -68,7 +68,7 @@ def write(
         options=source.options,
         weights=source.weights,
         preprocessing=source.preprocessing,
-        class_names=_class_names(source.model, example),
+        class_names=source.classes or _class_names(source.model, example),
         input_shape=shape,
         lowered=lowered,
         commit=commit,

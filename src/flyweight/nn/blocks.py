@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flyweight.errors import unknown
+from flyweight.errors import UsageError, unknown
 
 Padding = Literal["symmetric", "same", "valid"]
 """kernel // 2 on all sides, as TensorFlow's "SAME" does, or none."""
@@ -164,14 +164,19 @@ class SqueezeExcite(nn.Module):
         return x * scale.sigmoid()
 
 
-def pooled_stem(in_channels: int, out_channels: int) -> nn.Sequential:
+def pooled_stem(in_channels: int, out_channels: int, stride: int = 4) -> nn.Sequential:
     """3x3 convolution and 3x3 max pooling, both with stride 2 (ShuffleNet V1, Table 1).
 
-    Maps (batch, in, height, width) to (batch, out, height / 4, width / 4), rounded up.
+    Maps (batch, in, height, width) to (batch, out, height / 4, width / 4), rounded up. A stem for
+    small images leaves the pooling out (stride 2), and the convolution's stride too (stride 1).
+
+    Raises:
+        UsageError: another stride than 1, 2 or 4.
     """
-    return nn.Sequential(
-        ConvNormAct(in_channels, out_channels, 3, 2), nn.MaxPool2d(3, 2, padding=1)
-    )
+    if stride not in (1, 2, 4):
+        raise UsageError(f"the stride of the stem must be 1, 2 or 4, not {stride}")
+    pool = nn.MaxPool2d(3, 2, padding=1) if stride == 4 else nn.Identity()
+    return nn.Sequential(ConvNormAct(in_channels, out_channels, 3, min(stride, 2)), pool)
 
 
 def classifier_head(features: int, num_classes: int, bias: bool = True) -> nn.Module:

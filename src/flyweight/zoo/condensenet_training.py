@@ -35,6 +35,11 @@ def learned_layers(model: nn.Module) -> dict[str, Learned]:
     return layers
 
 
+def condenses(model: nn.Module) -> bool:
+    """Whether a network has layers that learn which inputs to keep."""
+    return any(isinstance(module, Learned) for module in model.modules())
+
+
 def follow_schedule(model: nn.Module, progress: float) -> None:
     """Prune what the schedule wants pruned by now (Section 3.1); call it before every step.
 

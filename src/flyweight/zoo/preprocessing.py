@@ -2,10 +2,10 @@
 
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,18 +103,38 @@ def open_image(path: str | Path) -> Image.Image:
     if not path.is_file():
         kind = "it is a folder" if path.is_dir() else "no such file"
         raise FlyweightError(f"can't read {path}: {kind}")
+    return decode_image(path, str(path))
+
+
+def decode_image(
+    file: Path | BinaryIO,
+    called: str,
+    before: Callable[[Image.Image], object] = lambda image: None,
+) -> Image.Image:
+    """The same for a file, or for bytes of one that are somewhere else.
+
+    Args:
+        file: where it is, or a file that is open.
+        called: what to call it in messages.
+        before: done with the image before it is decoded, such as `Image.draft`.
+
+    Raises:
+        FlyweightError: not an image, a damaged one, or one too large to be safe.
+    """
     try:
         with warnings.catch_warnings():
             # Pillow warns of odd metadata in images that it reads all the same.
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=_FORMATS) as image:
+            with Image.open(file, formats=_FORMATS) as image:
+                before(image)
                 image.load()
-                return _to_rgb(ImageOps.exif_transpose(image))
+                ImageOps.exif_transpose(image, in_place=True)  # a copy takes longer than the rest
+                return image if image.mode == "RGB" else _to_rgb(image)
     except UnidentifiedImageError:
         reason = "unknown format"
     except Exception as error:  # decoders of damaged files raise all kinds
         reason = first_line(error)
-    raise FlyweightError(f"{path}: not an image that Pillow can read ({reason})")
+    raise FlyweightError(f"{called}: not an image that Pillow can read ({reason})")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

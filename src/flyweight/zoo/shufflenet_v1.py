@@ -265,6 +265,7 @@ def shufflenet_v1(
     groups: int = 3,
     repeats: Sequence[int] = (4, 8, 4),
     first_stride: int = 2,
+    stem_stride: int = 4,
     mid_ratio: float = 0.25,
     shuffle: bool = True,
     se_reduction: int | None = None,
@@ -281,6 +282,8 @@ def shufflenet_v1(
         groups: groups of the pointwise convolutions.
         repeats: units of stages 2, 3 and 4 (and 5 in the network of 50 layers).
         first_stride: stride of stage 2 (1 in the network of 50 layers); the later ones have 2.
+        stem_stride: of the first convolution and the pooling together; 2 (without pooling) or 1 for
+            small images.
         mid_ratio: channels of a unit's bottleneck for each channel it puts out, rounded to the
             nearest multiple of the groups.
         shuffle: whether the channels are shuffled between the groups (Table 3).
@@ -298,9 +301,9 @@ def shufflenet_v1(
             f" {width - stem}"
         )
     parts: list[tuple[Stage, nn.Module]] = [
-        (Stage("stem", stem, 4), pooled_stem(in_channels, stem))
+        (Stage("stem", stem, stem_stride), pooled_stem(in_channels, stem, stem_stride))
     ]
-    channels, reduction = stem, 4
+    channels, reduction = stem, stem_stride
     for number, count in enumerate(repeats, start=2):
         out = width * 2 ** (number - 2)
         down = first_stride if number == 2 else 2

@@ -229,9 +229,11 @@ VARIANTS = (
 )  # fmt: skip
 
 
-def _stem(in_channels: int, channels: int, more: Sequence[int]) -> tuple[nn.Sequential, int]:
+def _stem(
+    in_channels: int, channels: int, more: Sequence[int], stride: int
+) -> tuple[nn.Sequential, int]:
     """The stem and its output channels: `more` 3x3 convolutions before the pooling."""
-    first, pool = pooled_stem(in_channels, channels)
+    first, pool = pooled_stem(in_channels, channels, stride)
     layers: list[nn.Module] = [first]
     for width in more:
         layers.append(ConvNormAct(channels, width, 3))
@@ -248,6 +250,7 @@ def shufflenet_v2(
     repeats: Sequence[int] = (4, 8, 4),
     first_stride: int = 2,
     stem_convs: Sequence[int] = (),
+    stem_stride: int = 4,
     se_on: SeOn | None = None,
     residual: bool = False,
     extra_depthwise: ExtraDepthwise | None = None,
@@ -264,6 +267,7 @@ def shufflenet_v2(
         repeats: units of each stage.
         first_stride: stride of stage 2 (1 in the networks for large models); later ones have 2.
         stem_convs: output channels of further 3x3 convolutions between conv1 and the pooling.
+        stem_stride: of conv1 and pooling together; 2 (without pooling) or 1 for small images.
         se_on: squeeze-and-excitation on the "branch" of convolutions, on the "concat" of both
             branches, or None.
         residual: whether units with stride 1 add the convolutions' input to their output.
@@ -284,9 +288,9 @@ def shufflenet_v2(
             raise unknown(option, value, known)
     kind = Kind(form, se_on, residual, extra_depthwise)
     first, *stages, last = widths
-    stem, channels = _stem(in_channels, first, stem_convs)
-    parts: list[tuple[Stage, nn.Module]] = [(Stage("stem", channels, 4), stem)]
-    reduction = 4
+    stem, channels = _stem(in_channels, first, stem_convs, stem_stride)
+    parts: list[tuple[Stage, nn.Module]] = [(Stage("stem", channels, stem_stride), stem)]
+    reduction = stem_stride
     for number, (width, count) in enumerate(zip(stages, repeats, strict=True), start=2):
         stride = first_stride if number == 2 else 2
         reduction *= stride

@@ -57,7 +57,7 @@ def convert(file: str | Path, out: str | Path, name: str = "") -> Converted:
     pretrained = load_pretrained(name or network_of(path), path)
     model, preprocessing = pretrained.model, pretrained.loaded.preprocessing
     with replaced(out) as temporary:
-        save_weights(model, temporary, preprocessing)
+        save_weights(model, temporary, preprocessing, pretrained.loaded.classes)
         again = load_pretrained(model.variant, temporary)
         same = torch.equal(*(_logits(it, preprocessing.crop) for it in (model, again.model)))
         if not same or again.loaded.preprocessing != preprocessing:

@@ -32,6 +32,7 @@ class Loaded:
         fresh: the network's own keys that the file had nothing for, and that stayed as they were.
         unused: names in the file that the network has no use for.
         public: the published checkpoint that the file is, where it is one known here.
+        classes: what the outputs stand for, where the file says so.
     """
 
     layout: str
@@ -39,6 +40,7 @@ class Loaded:
     fresh: tuple[str, ...]
     unused: tuple[str, ...]
     public: str = ""
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,11 @@ def load_weights(model: nn.Module, file: str | Path, partial: bool = False) -> L
     """
     path = Path(file)
     tensors, metadata = read_tensors(path)
-    recognised = recognise(path, tensors, read_saved(path, metadata), model)
+    saved = read_saved(path, metadata)
+    recognised = recognise(path, tensors, saved, model)
     fitted = fit(recognised, model, partial)
     model.load_state_dict(fitted.state, strict=False)
-    return _loaded(recognised, fitted, getattr(model, "variant", ""))
+    return _loaded(recognised, fitted, getattr(model, "variant", ""), saved)
 
 
 def load_pretrained(
@@ -104,7 +107,7 @@ def load_pretrained(
         kept = [key for key in fitted.fresh if not key.startswith("classifier.")]
         reset = [f"classifier.{key}" for key in model.classifier.state_dict()]
         fitted = replace(fitted, fresh=(*kept, *reset))
-    return Pretrained(model.eval(), _loaded(recognised, fitted, name))
+    return Pretrained(model.eval(), _loaded(recognised, fitted, name, saved))
 
 
 def _saved_options(saved: Saved | None, family: str) -> Mapping[str, object]:
@@ -120,7 +123,7 @@ def _sizes(file: Recognised) -> tuple[int, int]:
     return (classifier[0] if classifier else 0) or 1000, image_channels(shapes)
 
 
-def _loaded(file: Recognised, fitted: Fitted, variant: str) -> Loaded:
+def _loaded(file: Recognised, fitted: Fitted, variant: str, saved: Saved | None) -> Loaded:
     preprocessing = file.layout.preprocessing_of(variant)
     size = _SIZE.search(file.path.name)
     if size and file.layout.sized_by_name:
@@ -129,4 +132,7 @@ def _loaded(file: Recognised, fitted: Fitted, variant: str) -> Loaded:
     if public and public.preprocessing:
         preprocessing = public.preprocessing
     name = public.name if public else ""
-    return Loaded(file.layout.name, preprocessing, fitted.fresh, fitted.unused, name)
+    # A fresh classifier's outputs stand for something else.
+    reset = any(key.startswith("classifier.") for key in fitted.fresh)
+    classes = saved.classes if saved and not reset else ()
+    return Loaded(file.layout.name, preprocessing, fitted.fresh, fitted.unused, name, classes)

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,20 +29,28 @@ class Saved:
         variant: the network, as `create_model` knows it.
         options: further options that it was created with.
         preprocessing: what its weights were trained with.
+        classes: what the outputs stand for; empty where that isn't known.
     """
 
     variant: str
     options: Mapping[str, object]
     preprocessing: Preprocessing
+    classes: tuple[str, ...] = ()
 
 
-def save_weights(model: Network, file: str | Path, preprocessing: Preprocessing = IMAGENET) -> None:
+def save_weights(
+    model: Network,
+    file: str | Path,
+    preprocessing: Preprocessing = IMAGENET,
+    classes: Sequence[str] = (),
+) -> None:
     """Write a network's weights to a safetensors file, with its form and its preprocessing.
 
     Args:
         model: made by `create_model`.
         file: where to; what was there is replaced once all is written.
         preprocessing: what the weights were trained with.
+        classes: what the outputs stand for, where that is known.
 
     Raises:
         UsageError: a network that `create_model` didn't make.
@@ -55,6 +63,7 @@ def save_weights(model: Network, file: str | Path, preprocessing: Preprocessing 
         "variant": model.variant,
         "options": differing(options, all_options(model.variant, {})),
         "preprocessing": dataclasses.asdict(preprocessing),
+        **({"classes": list(classes)} if classes else {}),
     }
     state = {key: tensor.contiguous().cpu() for key, tensor in model.state_dict().items()}
     with replaced(Path(file)) as temporary:
@@ -84,7 +93,8 @@ def read_saved(path: Path, metadata: Mapping[str, str]) -> Saved | None:
             **{**given, "mean": tuple(given["mean"]), "std": tuple(given["std"])}
         )
         outline(saved["variant"], options)
-        return Saved(saved["variant"], options, preprocessing)
+        classes = tuple(map(str, saved.get("classes", ())))
+        return Saved(saved["variant"], options, preprocessing, classes)
     except Exception as error:  # anything can be in there
         raise WeightsError(
             f"{path}: its metadata is not of this version of Flyweight ({error})"

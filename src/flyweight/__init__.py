@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 __all__ = [
+    "advise",
     "compile",
     "cost",
     "create_model",
@@ -20,13 +21,14 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from flyweight.api import compile, cost, decompose, export
+    from flyweight.api import advise, compile, cost, decompose, export
     from flyweight.lowering import lower
     from flyweight.measuring import measure
     from flyweight.zoo import create_model, list_models, model_info
     from flyweight.zoo.weights import load_pretrained, load_weights
 
 _HOMES = {
+    "advise": "flyweight.api",
     "compile": "flyweight.api",
     "cost": "flyweight.api",
     "create_model": "flyweight.zoo",

@@ -1,0 +1,241 @@
+"""G4 and its kin: elementwise operations, norms, moves, copies, and what is done twice."""
+
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+from torch import fx
+from torch.utils._pytree import tree_leaves
+
+from flyweight.advising.findings import ARCHITECTURAL, EXACT, Costs, Finding, found
+from flyweight.advising.reading import ACTIVATION, NORM, SUM, Layer, Reading, aten, value_of
+from flyweight.advising.rebuilding import Edit
+from flyweight.advising.shuffles import layout_changes, shuffles
+from flyweight.advising.widths import Widths
+from flyweight.decomposing.kinds import MOVEMENT
+
+_AGAIN_THE_SAME = {
+    aten.relu.default, aten.relu6.default, aten.hardtanh.default, aten.clamp.default,
+    aten.clamp_min.default, aten.abs.default,
+}  # fmt: skip
+"""Operations that change nothing when they are done a second time."""
+_NOT_COUNTED = "empty", "arange", "full", "zeros", "ones", "scalar_tensor"
+
+
+def _on_maps(reading: Reading, role: str, costs: Costs) -> list[Layer]:
+    """Operations of a role on feature maps, those that take time of their own."""
+    return [
+        one
+        for one in reading.layers.values()
+        if one.role == role
+        and len(one.output) == 4
+        and one.output[2] * one.output[3] > 1
+        and (costs.total is None or costs.seconds.get(one.node, 0.0) > 0)
+    ]
+
+
+def activations(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]:
+    """G4: activations that aren't fused with what is before them."""
+    layers = _on_maps(reading, ACTIVATION, costs)
+    if layers:
+        nodes = reading.nodes
+        edit = Edit(dropped={one.node: str(nodes[one.node].args[0]) for one in layers})
+        yield found(
+            "activations", "G4", layers, costs, ARCHITECTURAL,
+            "An activation has next to no FLOPs, but reads and writes a whole feature map.",
+            f"{len(layers)} activations read and write"
+            f" {_millions(layers)} M elements in operations of their own",
+            "leave out those that accuracy doesn't need, or use one that the engine fuses (ReLU)",
+            edit,
+        )  # fmt: skip
+
+
+def shortcuts(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]:
+    """G4: sums of two feature maps."""
+    layers = _on_maps(reading, SUM, costs)
+    if not layers:
+        return
+    nodes = reading.nodes
+    order = {name: index for index, name in enumerate(nodes)}
+    dropped = {
+        one.node: max(
+            (read.name for read in nodes[one.node].all_input_nodes), key=order.__getitem__
+        )
+        for one in layers
+    }
+    yield found(
+        "shortcuts", "G4", layers, costs, ARCHITECTURAL,
+        "A sum of two feature maps has next to no FLOPs, but reads two of them and writes a third.",
+        f"{len(layers)} sums read and write {_millions(layers)} M elements in operations of their"
+        " own",
+        "leave shortcuts out where the network is shallow enough to train without them",
+        Edit(dropped=dropped),
+    )  # fmt: skip
+
+
+def norms(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]:
+    """Batch norms that the engine runs as operations of their own."""
+    layers = _on_maps(reading, NORM, costs)
+    if costs.total is None:  # nobody says what is fused: those that can't be by every engine
+        nodes = reading.nodes
+        layers = [one for one in layers if not _behind_conv(nodes[one.node], reading)]
+    if layers:
+        yield found(
+            "batch norms", "G4", layers, costs, EXACT,
+            "A batch norm is a scale and a shift that a convolution beside it can do at no cost.",
+            f"{len(layers)} batch norms read and write {_millions(layers)} M elements in operations"
+            " of their own",
+            "fold them into the convolutions before or after: 'flyweight lower' does",
+        )  # fmt: skip
+
+
+def _behind_conv(node: fx.Node, reading: Reading) -> bool:
+    before = node.args[0]
+    assert isinstance(before, fx.Node)
+    layer = reading.layers.get(before.name)
+    return layer is not None and bool(layer.kernel) and len(before.users) == 1
+
+
+def moves(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]:
+    """G4: channels that are split, joined and shuffled."""
+    shuffled = {name for move in shuffles(reading) for name in move.through}
+    changed = {node.name for node in layout_changes(reading)}
+    layers = [
+        one
+        for one in reading.layers.values()
+        if one.kind == MOVEMENT and len(one.output) >= 4
+        if one.elements or one.node in shuffled
+        if one.node not in changed and not _copies_layout(one, reading)
+    ]
+    if layers:
+        yield found(
+            "channel moves", "G4", layers, costs, EXACT,
+            "Splitting, joining and shuffling channels computes nothing, but copies feature maps.",
+            f"{len(layers)} operations move {_millions(layers)} M elements",
+            "let the convolutions read channels where they lie: 'flyweight lower' and engine"
+            " 'native' do",
+        )  # fmt: skip
+
+
+def _copies_layout(layer: Layer, reading: Reading) -> bool:
+    """Whether a copy only makes a permuted tensor contiguous."""
+    read = reading.nodes[layer.node].args[0] if reading.nodes[layer.node].args else None
+    return isinstance(read, fx.Node) and read.target is aten.permute.default
+
+
+def layouts(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]:
+    """Feature maps that go from channels first to channels last and back."""
+    changes = layout_changes(reading)
+    if len(changes) < 2:
+        return
+    copies = [user for node in changes for user in node.users if user.target is aten.clone.default]
+    layers = [reading.layers[node.name] for node in (*changes, *copies)]
+    yield found(
+        "layout changes", "G4", layers, costs, EXACT,
+        "Every change between channels first and channels last copies the whole feature map.",
+        f"{len(changes)} changes of layout",
+        "keep one layout throughout",
+    )  # fmt: skip
+
+
+def twice(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]:
+    """Operations that compute what was computed before, or what never changes."""
+    layers = [reading.layers[name] for name in repeated(reading) if name in reading.layers]
+    if layers:
+        yield found(
+            "work done twice", "", layers, costs, EXACT,
+            "What was computed before, or is the same for every image, need not be computed again.",
+            f"{len(layers)} operations repeat others, change nothing, or read only constants",
+            "compute it once: 'flyweight lower' does",
+        )  # fmt: skip
+
+
+def repeated(reading: Reading) -> list[str]:
+    """Nodes whose results are known before they run."""
+    same: dict[fx.Node, fx.Node] = {}
+    known: dict[Hashable, fx.Node] = {}
+    constant: set[fx.Node] = set()
+    names = []
+    for node in reading.graph.graph.nodes:
+        if node.op == "get_attr":
+            constant.add(node)
+        if node.op != "call_function" or node.name not in reading.layers:
+            continue
+        if node.all_input_nodes and constant.issuperset(node.all_input_nodes):
+            constant.add(node)
+            names.append(node.name)
+            continue
+        key = _key(node, same)
+        computes = reading.layers[node.name].kind != MOVEMENT
+        if computes and key in known:
+            same[node] = known[key]
+            names.append(node.name)
+        elif is_again(node):
+            names.append(node.name)
+        known.setdefault(key, node)
+    return names
+
+
+def is_again(node: fx.Node) -> bool:
+    """Whether an operation does once more what was just done, to no effect."""
+    before = node.args[0] if node.args else None
+    return (
+        isinstance(before, fx.Node)
+        and node.target in _AGAIN_THE_SAME
+        and before.target is node.target
+        and before.args[1:] == node.args[1:]
+    )
+
+
+def _key(node: fx.Node, same: dict[fx.Node, fx.Node]) -> Hashable:
+    leaves = tree_leaves((node.args, dict(node.kwargs)))
+    plain = tuple(
+        same.get(leaf, leaf) if isinstance(leaf, fx.Node) else str(leaf) for leaf in leaves
+    )
+    return (str(node.target), *plain)
+
+
+def simplified(reading: Reading) -> Edit:
+    """What can be left out without changing any result: an exact edit.
+
+    Activations that were just done, and pairs of permutations that undo each other with nothing
+    between them but elementwise operations of one operand.
+    """
+    nodes = reading.nodes
+    dropped = {
+        name: str(nodes[name].args[0]) for name in repeated(reading) if is_again(nodes[name])
+    }
+    for node in layout_changes(reading):
+        if node.name in dropped:
+            continue
+        through = _undone_by(node, reading)
+        if through is not None:
+            first, last = node, through
+            dropped[first.name] = str(first.args[0])
+            dropped[last.name] = str(last.args[0])
+    return Edit(dropped=dropped)
+
+
+def _undone_by(node: fx.Node, reading: Reading) -> fx.Node | None:
+    """The permutation that takes back what a node does, where every element between is alone."""
+    wanted: Any = [[0, 2, 3, 1], [0, 3, 1, 2]]
+    back = wanted[1] if list(node.args[1]) == wanted[0] else wanted[0]  # type: ignore[arg-type]
+    at = node
+    while len(at.users) == 1:
+        (at,) = at.users
+        if at.target is aten.permute.default:
+            return at if list(at.args[1]) == back else None  # type: ignore[arg-type]
+        layer = reading.layers.get(at.name)
+        alone = layer is not None and layer.role == ACTIVATION
+        copies = at.target in (aten.clone.default, aten.contiguous.default) and not at.kwargs
+        if not alone and not copies:
+            return None
+    return None
+
+
+def _millions(layers: list[Layer]) -> str:
+    return f"{sum(one.elements for one in layers) / 1e6:.2f}"
+
+
+def shape_of(node: fx.Node) -> tuple[int, ...]:
+    """Of a node's result."""
+    return tuple(value_of(node).shape)

@@ -1,0 +1,18 @@
+"""From where on something counts as waste. Each number says which measurement it comes from."""
+
+from flyweight.decomposing.roofline import OVERHEAD_FROM
+from flyweight.studies.verdicts import MARGIN
+
+LEAST_SHARE = 2 * MARGIN
+"""Of the network's time that a finding must hold. Less than `MARGIN`, two per cent, is nobody's
+reason to change a network (flyweight.studies.verdicts), and whoever halves less than this saves
+less than that."""
+
+OUT_OF_PROPORTION = OVERHEAD_FROM
+"""Share of the time over share of the FLOPs. Beyond it, operations run at less than half the
+network's own speed; flyweight.decomposing calls an operation overhead-bound from the same factor."""
+
+OVER_BOUND = 1.2
+GROUPS = 2
+FRAGMENTS = 3
+SERIES = 3

@@ -7,7 +7,16 @@ from torch import fx
 from torch.utils._pytree import tree_leaves
 
 from flyweight.advising.findings import ARCHITECTURAL, EXACT, Costs, Finding, found
-from flyweight.advising.reading import ACTIVATION, NORM, SUM, Layer, Reading, aten, value_of
+from flyweight.advising.reading import (
+    ACTIVATION,
+    NORM,
+    SUM,
+    Layer,
+    Reading,
+    args_of,
+    aten,
+    value_of,
+)
 from flyweight.advising.rebuilding import Edit
 from flyweight.advising.shuffles import layout_changes, shuffles
 from flyweight.advising.widths import Widths
@@ -38,7 +47,7 @@ def activations(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Find
     layers = _on_maps(reading, ACTIVATION, costs)
     if layers:
         nodes = reading.nodes
-        edit = Edit(dropped={one.node: str(nodes[one.node].args[0]) for one in layers})
+        edit = Edit(dropped={one.node: str(args_of(nodes[one.node])[0]) for one in layers})
         yield found(
             "activations", "G4", layers, costs, ARCHITECTURAL,
             "An activation has next to no FLOPs, but reads and writes a whole feature map.",
@@ -89,7 +98,7 @@ def norms(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]:
 
 
 def _behind_conv(node: fx.Node, reading: Reading) -> bool:
-    before = node.args[0]
+    before = args_of(node)[0]
     assert isinstance(before, fx.Node)
     layer = reading.layers.get(before.name)
     return layer is not None and bool(layer.kernel) and len(before.users) == 1
@@ -118,7 +127,7 @@ def moves(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]:
 
 def _copies_layout(layer: Layer, reading: Reading) -> bool:
     """Whether a copy only makes a permuted tensor contiguous."""
-    read = reading.nodes[layer.node].args[0] if reading.nodes[layer.node].args else None
+    read = args_of(reading.nodes[layer.node])[0] if args_of(reading.nodes[layer.node]) else None
     return isinstance(read, fx.Node) and read.target is aten.permute.default
 
 
@@ -177,17 +186,17 @@ def repeated(reading: Reading) -> list[str]:
 
 def is_again(node: fx.Node) -> bool:
     """Whether an operation does once more what was just done, to no effect."""
-    before = node.args[0] if node.args else None
+    before = args_of(node)[0] if args_of(node) else None
     return (
         isinstance(before, fx.Node)
         and node.target in _AGAIN_THE_SAME
         and before.target is node.target
-        and before.args[1:] == node.args[1:]
+        and args_of(before)[1:] == args_of(node)[1:]
     )
 
 
 def _key(node: fx.Node, same: dict[fx.Node, fx.Node]) -> Hashable:
-    leaves = tree_leaves((node.args, dict(node.kwargs)))
+    leaves = tree_leaves((args_of(node), dict(node.kwargs)))
     plain = tuple(
         same.get(leaf, leaf) if isinstance(leaf, fx.Node) else str(leaf) for leaf in leaves
     )
@@ -202,7 +211,7 @@ def simplified(reading: Reading) -> Edit:
     """
     nodes = reading.nodes
     dropped = {
-        name: str(nodes[name].args[0]) for name in repeated(reading) if is_again(nodes[name])
+        name: str(args_of(nodes[name])[0]) for name in repeated(reading) if is_again(nodes[name])
     }
     for node in layout_changes(reading):
         if node.name in dropped:
@@ -210,20 +219,20 @@ def simplified(reading: Reading) -> Edit:
         through = _undone_by(node, reading)
         if through is not None:
             first, last = node, through
-            dropped[first.name] = str(first.args[0])
-            dropped[last.name] = str(last.args[0])
+            dropped[first.name] = str(args_of(first)[0])
+            dropped[last.name] = str(args_of(last)[0])
     return Edit(dropped=dropped)
 
 
 def _undone_by(node: fx.Node, reading: Reading) -> fx.Node | None:
     """The permutation that takes back what a node does, where every element between is alone."""
     wanted: Any = [[0, 2, 3, 1], [0, 3, 1, 2]]
-    back = wanted[1] if list(node.args[1]) == wanted[0] else wanted[0]  # type: ignore[arg-type]
+    back = wanted[1] if list(args_of(node)[1]) == wanted[0] else wanted[0]
     at = node
     while len(at.users) == 1:
         (at,) = at.users
         if at.target is aten.permute.default:
-            return at if list(at.args[1]) == back else None  # type: ignore[arg-type]
+            return at if list(args_of(at)[1]) == back else None
         layer = reading.layers.get(at.name)
         alone = layer is not None and layer.role == ACTIVATION
         copies = at.target in (aten.clone.default, aten.contiguous.default) and not at.kwargs

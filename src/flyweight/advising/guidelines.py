@@ -8,7 +8,7 @@ from torch import fx
 
 from flyweight.advising.findings import ARCHITECTURAL, Costs, Finding, found
 from flyweight.advising.matching import LEAST_FLOPS, Wish, factors, matched
-from flyweight.advising.reading import ACTIVATION, NORM, SUM, Layer, Reading, value_of
+from flyweight.advising.reading import ACTIVATION, NORM, SUM, Layer, Reading, args_of, value_of
 from flyweight.advising.rebuilding import BLOCK, CannotBuildError, Edit, Path
 from flyweight.advising.shuffles import shuffles
 from flyweight.advising.thresholds import FRAGMENTS, GROUPS, OVER_BOUND, SERIES
@@ -20,11 +20,16 @@ _ONLY_COLOURS = 4
 
 
 def unequal_widths(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]:
-    """G1: 1x1 convolutions whose memory access is far above its bound, since widths differ."""
+    """G1: 1x1 convolutions whose memory access is far above its bound, since widths differ.
+
+    Fragments beside each other are narrow because there are several: that is G3.
+    """
+    parts = {one.node for join in parallel(reading) for one in join.operations}
     layers = [
         layer
         for layer in reading.convolutions()
         if layer.pointwise
+        and layer.node not in parts
         and layer.groups < layer.widths[0]
         and layer.widths[0] > _ONLY_COLOURS
         and layer.over_bound >= OVER_BOUND
@@ -115,11 +120,9 @@ def fragments(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Findin
         layers = [one for join in joins for one in join.operations]
         most = max(joins, key=lambda join: len(join.operations))
         paths = {join.node.name: path for join in joins if (path := one_path(join)) is not None}
-        edit, why = Edit(paths=paths), ""
+        edit, why = _fixed(reading, widths, Edit(paths=paths))
         if not paths:
             edit, why = None, "no dense convolution has as few FLOPs as the fragments together"
-        else:
-            edit, why = _within(reading, widths, edit)
         yield found(
             key, "G3", layers, costs, ARCHITECTURAL,
             f"Several small operations {what} each other leave more of a core idle than one large"
@@ -131,7 +134,7 @@ def fragments(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Findin
         )  # fmt: skip
 
 
-def _within(reading: Reading, widths: Widths, edit: Edit) -> tuple[Edit | None, str]:
+def _fixed(reading: Reading, widths: Widths, edit: Edit) -> tuple[Edit | None, str]:
     try:
         return matched(reading, widths, edit), ""
     except CannotBuildError as error:
@@ -139,7 +142,7 @@ def _within(reading: Reading, widths: Widths, edit: Edit) -> tuple[Edit | None, 
 
 
 def one_path(join: Join) -> Path | None:
-    """One or two dense convolutions with the FLOPs of a join's operations; None if there is none."""
+    """One or two dense convolutions with a join's FLOPs; None if there are none."""
     source, out = value_of(join.source), value_of(join.node)
     if source.dim() != 4 or out.dim() != 4 or source.shape[2] % out.shape[2]:
         return None
@@ -161,7 +164,8 @@ def one_path(join: Join) -> Path | None:
 def parallel(reading: Reading) -> list[Join]:
     """Concatenations and sums of several branches that each compute something."""
     nodes = list(reading.graph.graph.nodes)
-    joins, inside = [], set()
+    joins: list[Join] = []
+    inside: set[fx.Node] = set()
     for node in reversed(nodes):  # the outermost sum or concatenation of several comes first
         if node in inside or not _is_join(node, reading):
             continue
@@ -180,7 +184,9 @@ def _is_join(node: fx.Node, reading: Reading) -> bool:
     layer = reading.layers.get(node.name)
     if layer is None or len(layer.output) != 4:
         return False
-    return (layer.op == "cat" and (len(node.args) > 1 and node.args[1] == 1)) or layer.role == SUM
+    return (
+        layer.op == "cat" and (len(args_of(node)) > 1 and args_of(node)[1] == 1)
+    ) or layer.role == SUM
 
 
 def _leaves(node: fx.Node, reading: Reading, inside: set[fx.Node]) -> list[fx.Node]:
@@ -219,12 +225,12 @@ def serial(reading: Reading) -> list[Join]:
         if node in seen or layer is None or not _dense(layer):
             continue
         chain, at = [layer], node
-        source = node.args[0]
+        source = args_of(node)[0]
         while isinstance(source, fx.Node):
             before = _dense_before(source, reading)
             if before is None:
                 break
-            at, source = before, before.args[0]
+            at, source = before, args_of(before)[0]
             seen.add(at)
             chain.append(reading.layers[at.name])
         if len(chain) >= SERIES and isinstance(source, fx.Node):

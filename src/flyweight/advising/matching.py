@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flyweight.advising.reading import Layer, Reading
+from flyweight.advising.reading import Layer, Reading, args_of
 from flyweight.advising.rebuilding import CannotBuildError, Edit, rebuilt
 from flyweight.advising.widths import Widths
 
@@ -37,7 +37,7 @@ class Wish:
 
 def input_of(reading: Reading, layer: Layer) -> str:
     """The node that a layer reads."""
-    return str(reading.nodes[layer.node].args[0])
+    return str(args_of(reading.nodes[layer.node])[0])
 
 
 def factors(reading: Reading, widths: Widths, wishes: Sequence[Wish]) -> dict[int, float]:
@@ -48,7 +48,7 @@ def factors(reading: Reading, widths: Widths, wishes: Sequence[Wish]) -> dict[in
     """
     nodes = reading.nodes
     pairs = [
-        (widths.of[str(nodes[wish.layer.node].args[0])], widths.of[wish.layer.node])
+        (widths.of[str(args_of(nodes[wish.layer.node])[0])], widths.of[wish.layer.node])
         for wish in wishes
     ]
     free = sorted({one for pair in pairs for one in pair} - widths.fixed)

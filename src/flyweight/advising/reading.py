@@ -155,9 +155,20 @@ def value_of(node: Any) -> Any:
     return node.meta.get("val") if isinstance(node, fx.Node) else node
 
 
+def args_of(node: fx.Node) -> tuple[Any, ...]:
+    """What a node reads, as loosely typed as PyTorch's operations are."""
+    return node.args
+
+
+def reads_of(node: fx.Node) -> fx.Node | None:
+    """The node that an operation's first argument is; None where that is anything else."""
+    first = node.args[0] if node.args else None
+    return first if isinstance(first, fx.Node) else None
+
+
 def _layer(node: fx.Node, out: Tensor, kinds: dict[str, str]) -> Layer:
     target: Any = node.target
-    args = fx.node.map_arg(node.args, value_of)
+    args = fx.node.map_arg(args_of(node), value_of)
     kwargs = fx.node.map_arg(node.kwargs, value_of)
     tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
     groups, kernel, madds = 0, (), 0

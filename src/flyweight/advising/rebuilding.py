@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 
-from flyweight.advising.reading import Reading
+from flyweight.advising.reading import Reading, args_of
 from flyweight.advising.widths import Widths, reshaped
 from flyweight.errors import FlyweightError, first_line
 from flyweight.graph import quiet
@@ -183,7 +183,7 @@ class _Builder:
         elif node.op == "call_function":
             self._call(node)
         elif node.op == "output":
-            found = tuple(self._output(leaf) for leaf in tree_leaves(node.args[0]))
+            found = tuple(self._output(leaf) for leaf in tree_leaves(args_of(node)[0]))
             self.graph.output(found[0] if len(found) == 1 else found)
         # What is left is a module that only checks the input's shape.
 
@@ -249,8 +249,8 @@ class _Builder:
         return channels // unit * max(step, round(unit * factor / step) * step)
 
     def _conv(self, node: fx.Node) -> None:
-        weight = self.constants[node.args[1]]
-        args = list(node.args) + [None] * (3 - len(node.args))
+        weight = self.constants[args_of(node)[1]]
+        args = list(args_of(node)) + [None] * (3 - len(args_of(node)))
         defaults: list[Any] = [[1], [0], [1], 1]
         args += defaults[len(args) - 3 :]
         x = self.env[args[0]]
@@ -272,18 +272,18 @@ class _Builder:
         self.madds[new] = self.meta[new].numel() * math.prod(shape[1:])
 
     def _linear(self, node: fx.Node) -> None:
-        x, weight = self.env[node.args[0]], self.constants[node.args[1]]
+        x, weight = self.env[args_of(node)[0]], self.constants[args_of(node)[1]]
         features = self.meta[x].shape[-1]
         shape = (self._width(node, weight.shape[0], 1), features)
-        held = node.args[2] if len(node.args) > 2 else None
+        held = args_of(node)[2] if len(args_of(node)) > 2 else None
         bias = None if held is None else self._constant(held, shape[:1])
-        new = self._emit(node, node.name, (x, self._constant(node.args[1], shape), bias), {})
+        new = self._emit(node, node.name, (x, self._constant(args_of(node)[1], shape), bias), {})
         self._keep(node, new, self.meta[new])
         self.madds[new] = self.meta[new].numel() * features
 
     def _other(self, node: fx.Node) -> None:
         target: Any = node.target
-        args = list(node.args)
+        args = list(args_of(node))
         whole = next((a for a in node.all_input_nodes if a in self.env), None)
         if whole is not None and isinstance(self.meta[self.env[whole]], Tensor):
             old = [int(size) for size in whole.meta["val"].shape]
@@ -326,7 +326,7 @@ class _Builder:
             if index:
                 name = f"{node.name}_path_{index}_relu"
                 x = self.graph.create_node("call_function", aten.relu.default, (x,), name=name)
-                self.meta[x] = self.meta[x.args[0]]
+                self.meta[x] = self.meta[args_of(x)[0]]
             x = self._new_conv(f"{node.name}_path_{index}", x, channels, width, kernel, stride)
             channels = width
         if self.meta[x].shape[2:] != wanted[2:]:
@@ -343,7 +343,7 @@ class _Builder:
         self.made[f"{name}_bias"] = (torch.randn(outputs, generator=generator), (outputs,))
         held = [self.graph.create_node("get_attr", f"{name}_{what}") for what in ("weight", "bias")]
         padding = [kernel // 2] * 2
-        args = (x, *held, [stride] * 2, padding, [1, 1], 1)
+        args: tuple[Any, ...] = (x, *held, [stride] * 2, padding, [1, 1], 1)
         new = self.graph.create_node("call_function", aten.conv2d.default, args, name=name)
         self.meta[held[0]] = torch.empty(shape, device="meta")
         self.meta[held[1]] = torch.empty(outputs, device="meta")

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from flyweight.advising.reading import Reading, value_of
+from flyweight.advising.reading import Reading, args_of, reads_of, value_of
 
 aten = torch.ops.aten
 
@@ -31,9 +31,8 @@ class Move:
 
 def _before(node: fx.Node, *targets: Any) -> fx.Node | None:
     """What a node reads, if the node is one of these operations."""
-    if node.op == "call_function" and node.target in targets and isinstance(node.args[0], fx.Node):
-        return node.args[0]
-    return None
+    known = node.op == "call_function" and node.target in targets
+    return reads_of(node) if known else None
 
 
 def shuffles(reading: Reading) -> list[Move]:
@@ -43,7 +42,7 @@ def shuffles(reading: Reading) -> list[Move]:
         if node.op == "call_function" and node.target in (
             aten.channel_shuffle.default, aten.native_channel_shuffle.default,
         ):  # fmt: skip
-            found.append(Move(node.name, node.args[0].name, (node.name,)))
+            found.append(Move(node.name, args_of(node)[0].name, (node.name,)))
             continue
         turned = _before(node, aten.view.default, aten._unsafe_view.default, aten.reshape.default)
         if turned is None:
@@ -65,8 +64,8 @@ def shuffles(reading: Reading) -> list[Move]:
 
 def _swaps_channels(node: fx.Node) -> bool:
     if node.target is aten.transpose.int:
-        return sorted(int(dim) for dim in node.args[1:3]) == [1, 2]  # type: ignore[arg-type, call-overload]
-    return list(node.args[1])[:3] == [0, 2, 1]  # type: ignore[arg-type]
+        return sorted(int(dim) for dim in args_of(node)[1:3]) == [1, 2]
+    return list(args_of(node)[1])[:3] == [0, 2, 1]
 
 
 def layout_changes(reading: Reading) -> list[fx.Node]:
@@ -76,5 +75,5 @@ def layout_changes(reading: Reading) -> list[fx.Node]:
         for node in reading.graph.graph.nodes
         if node.op == "call_function"
         and node.target is aten.permute.default
-        and list(node.args[1]) in (_TO_LAST, _TO_FIRST)
+        and list(args_of(node)[1]) in (_TO_LAST, _TO_FIRST)
     ]

@@ -10,7 +10,7 @@ less than that."""
 
 OUT_OF_PROPORTION = OVERHEAD_FROM
 """Share of the time over share of the FLOPs. Beyond it, operations run at less than half the
-network's own speed; flyweight.decomposing calls an operation overhead-bound from the same factor."""
+network's own speed; flyweight.decomposing calls one overhead-bound from the same factor."""
 
 OVER_BOUND = 1.2
 GROUPS = 2

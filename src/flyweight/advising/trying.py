@@ -16,7 +16,7 @@ from flyweight.advising.preparing import (
     outputs_of,
     prepared,
 )
-from flyweight.advising.reading import Reading
+from flyweight.advising.reading import Reading, args_of
 from flyweight.advising.rebuilding import Edit, Rebuilt, rebuilt
 from flyweight.advising.result import Setting, Trial
 from flyweight.advising.widths import widths_of
@@ -160,7 +160,7 @@ def _value(trial: Trial) -> float:
 
 
 def architectural_trial(bench: Bench, reading: Reading, finding: Finding, budget_s: float) -> Trial:
-    """Build an alternative, and time it in place of the original: block alone, and whole network."""
+    """Build an alternative, and time it in place of the original: a block alone, and the whole."""
     trial = Trial(finding.remedy, ARCHITECTURAL, finding.key, finding.guideline, NOT_TRIED, "")
     if finding.edit is None:
         return replace(trial, why=f"no alternative could be built: {finding.why_no_edit}")
@@ -249,8 +249,8 @@ def _changes(reading: Reading, changed: Rebuilt, edit: Edit) -> list[Change]:
         elif layer.kernel and layer.node in made:
             before = _described(layer.widths, layer.groups)
             shape = changed.shapes[layer.node]
-            read = changed.shapes[made[layer.node].args[0].name]
-            after = _described((read[1], shape[1]), made[layer.node].args[6])
+            read = changed.shapes[args_of(made[layer.node])[0].name]
+            after = _described((read[1], shape[1]), args_of(made[layer.node])[6])
             if before != after:
                 found.append(Change(where, before, after))
         elif layer.kernel:

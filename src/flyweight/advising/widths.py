@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, fx
 from torch.utils._pytree import tree_leaves
 
-from flyweight.advising.reading import value_of
+from flyweight.advising.reading import args_of, reads_of, value_of
 from flyweight.graph.meaning import BINARY, CONVS, NORMS, REDUCTIONS, SPATIAL_RANK, UNARY
 from flyweight.graph.moves import MOVES
 
@@ -75,7 +75,7 @@ def widths_of(graph: fx.Graph) -> Widths:
         elif node.op == "call_function":
             own[node] = _of_call(node, own, classes, fixed)
         elif node.op == "output":
-            read = [leaf for leaf in tree_leaves(node.args) if isinstance(leaf, fx.Node)]
+            read = [leaf for leaf in tree_leaves(args_of(node)) if isinstance(leaf, fx.Node)]
             fixed += [own[leaf] for leaf in read if leaf in own]
     of = {node.name: classes.root(one) for node, one in own.items()}
     counts: dict[int, frozenset[int]] = {}
@@ -91,18 +91,19 @@ def _steps(graph: fx.Graph, of: dict[str, int]) -> dict[int, int]:
     """What channel counts must divide by: the groups that a shuffle or a convolution makes."""
     found: dict[int, int] = {}
     for node in graph.nodes:
-        if node.op != "call_function" or not node.args or not isinstance(node.args[0], fx.Node):
+        source = reads_of(node) if node.op == "call_function" else None
+        if source is None or source.name not in of:
             continue
-        read, out = value_of(node.args[0]), node.meta.get("val")
-        if node.args[0].name not in of or not isinstance(read, Tensor):
+        read, out = value_of(source), node.meta.get("val")
+        if not isinstance(read, Tensor):
             continue
         by = 1
-        if node.target in CONVS and len(node.args) > 6:
-            by = node.args[6] if node.args[6] != read.shape[1] else 1
+        if node.target in CONVS and len(args_of(node)) > 6:
+            by = args_of(node)[6] if args_of(node)[6] != read.shape[1] else 1
         elif node.target is aten.view.default and read.dim() > 1 and out.dim() == read.dim() + 1:
             split = out.shape[1] * out.shape[2] == read.shape[1]
             by = min(int(out.shape[1]), int(out.shape[2])) if split else 1
-        one = of[node.args[0].name]
+        one = of[source.name]
         found[one] = math.lcm(found.get(one, 1), int(by))
     return found
 
@@ -111,8 +112,8 @@ def _of_call(node: fx.Node, own: dict[fx.Node, int], classes: _Classes, fixed: l
     target: Any = node.target
     read = [one for one in node.all_input_nodes if one in own]
     if target in CONVS:
-        groups = node.args[6] if len(node.args) > 6 else 1
-        if groups != 1 and groups == value_of(node.args[0]).shape[1]:
+        groups = args_of(node)[6] if len(args_of(node)) > 6 else 1
+        if groups != 1 and groups == value_of(args_of(node)[0]).shape[1]:
             return own[read[0]]  # depthwise
         return classes.new()
     if target is aten.linear.default:

@@ -114,11 +114,9 @@ def print_advice(advice: "Advice") -> None:
         for index, one in enumerate(confirmed[:SHOWN], 1):
             _print_finding(index, one)
     _print_trials("\nExact advice (the network computes the same)", advice, "exact")
-    _print_trials(
-        "\nArchitectural advice (another network, to be trained)", advice, "architectural"
-    )
-    for one in advice.kept("architectural"):
-        _print_changes(one)
+    _print_trials("\nArchitectural advice (another network, to train)", advice, "architectural")
+    for trial in advice.kept("architectural"):
+        _print_changes(trial)
     notes = [one for one in advice.findings if one.kind == "note"]
     if notes:
         print("\nWorth knowing")

@@ -17,6 +17,7 @@ from flyweight.decomposing import Decomposition
 from flyweight.engines import Array, Options, Runner, engine_named
 from flyweight.errors import UsageError, first_line
 from flyweight.exporting import Exported
+from flyweight.graph.from_onnx import from_onnx
 from flyweight.lowering import lower
 from flyweight.measuring import Progress
 from flyweight.measuring.environment import commit
@@ -249,11 +250,14 @@ def to_decompose(
 
 
 def to_advise(model_or_name: nn.Module | str) -> nn.Module:
-    """The network of `to_time`, or what an ONNX file holds.
+    """The network of `to_time`, or the one that an ONNX file holds.
 
     Raises:
-        UsageError: as for `to_time`, or an ONNX file that can't be read as a network.
+        UsageError: as for `to_time`, or a file that isn't there or is no ONNX model of one input.
+        CaptureError: an ONNX model with operators that can't be read; the message names them.
     """
+    if isinstance(model_or_name, str) and model_or_name.endswith(".onnx"):
+        return from_onnx(Path(model_or_name))
     return to_time(model_or_name)
 
 
@@ -273,7 +277,7 @@ def advise(
     the ratio's confidence interval excludes 1 (docs/advise.md).
 
     Args:
-        model_or_name: as for `compile`.
+        model_or_name: as for `compile`, or an .onnx file.
         example: an input, float32; or its shape, for random images.
         engine: on which the network is run now; None is "onnxruntime".
         threads: CPU threads, if no others are to be tried; None is 1.

@@ -35,9 +35,7 @@ class Around(nn.Module):
 def unequal(ratio: int = 12) -> nn.Module:
     """G1: 16 channels and `ratio` times as many in turn."""
     wide = 16 * ratio
-    return Around(
-        16, lambda: nn.Sequential(conv(16, wide), nn.ReLU(), conv(wide, 16), nn.ReLU())
-    )
+    return Around(16, lambda: nn.Sequential(conv(16, wide), nn.ReLU(), conv(wide, 16), nn.ReLU()))
 
 
 def grouped(groups: int = 8) -> nn.Module:

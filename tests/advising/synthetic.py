@@ -1,4 +1,4 @@
-"""Times that nobody measured: a machine with fixed speeds, for tests that must not depend on one."""
+"""Times that nobody measured: a machine with fixed speeds, so that tests depend on none."""
 
 from flyweight.advising import Reading, Times
 from flyweight.advising.reading import ACTIVATION, NORM, Layer

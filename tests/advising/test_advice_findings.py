@@ -37,7 +37,7 @@ def test_it_is_found_without_times_too(planted: tuple[str, nn.Module, Reading]) 
 
 
 def test_findings_name_the_authors_line(planted: tuple[str, nn.Module, Reading]) -> None:
-    key, model, reading = planted
+    _, model, reading = planted
     one = find(reading, times(reading))[0]
     modules = dict(model.named_modules())
     assert one.places
@@ -49,7 +49,7 @@ def test_findings_name_the_authors_line(planted: tuple[str, nn.Module, Reading])
 
 
 def test_alternatives_run_at_the_same_flops(planted: tuple[str, nn.Module, Reading]) -> None:
-    key, model, reading = planted
+    _, model, reading = planted
     one = find(reading, times(reading))[0]
     if one.kind != ARCHITECTURAL:
         return

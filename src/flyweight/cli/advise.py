@@ -21,7 +21,9 @@ SHOWN = 5
 
 
 def advise_command(
-    name: Annotated[str, typer.Argument(help="A network's name, or package.module:factory.")],
+    name: Annotated[
+        str, typer.Argument(help="A network's name, package.module:factory, or model.onnx.")
+    ],
     engine: Annotated[
         str | None,
         typer.Option(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from flyweight.advising import preparing
 from flyweight.cli.advise import input_shape
 from flyweight.cli.app import run
 from flyweight.graph import to_onnx
@@ -33,6 +34,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "advise_nets.py").write_text(NETWORK)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    # Peaks, which no test looks at, take 3 s; engines take seconds to prepare a network.
+    monkeypatch.setattr("flyweight.decomposing.running.has_compiler", lambda: False)
+    monkeypatch.setattr(preparing, "_TRIED", ())
 
 
 def test_it_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

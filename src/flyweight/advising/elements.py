@@ -1,8 +1,8 @@
 """G4 and its kin: elementwise operations, norms, moves, copies, and what is done twice."""
 
 from collections.abc import Hashable, Iterator
-from typing import Any
 
+import torch
 from torch import fx
 from torch.utils._pytree import tree_leaves
 
@@ -15,7 +15,6 @@ from flyweight.advising.reading import (
     Reading,
     args_of,
     aten,
-    value_of,
 )
 from flyweight.advising.rebuilding import Edit
 from flyweight.advising.shuffles import layout_changes, shuffles
@@ -216,35 +215,38 @@ def simplified(reading: Reading) -> Edit:
     for node in layout_changes(reading):
         if node.name in dropped:
             continue
-        through = _undone_by(node, reading)
-        if through is not None:
-            first, last = node, through
-            dropped[first.name] = str(args_of(first)[0])
-            dropped[last.name] = str(args_of(last)[0])
+        for one in _undone_by(node, reading):
+            dropped[one.name] = str(args_of(one)[0])
     return Edit(dropped=dropped)
 
 
-def _undone_by(node: fx.Node, reading: Reading) -> fx.Node | None:
-    """The permutation that takes back what a node does, where every element between is alone."""
-    wanted: Any = [[0, 2, 3, 1], [0, 3, 1, 2]]
-    back = wanted[1] if list(args_of(node)[1]) == wanted[0] else wanted[0]
-    at = node
+def _undone_by(node: fx.Node, reading: Reading) -> list[fx.Node]:
+    """A permutation, the one that takes it back, and the copies that only it needs.
+
+    None of these unless every operation between them works on each element alone.
+    """
+    order = list(args_of(node)[1])
+    back = [order.index(dim) for dim in range(len(order))]
+    found, at = [node], node
     while len(at.users) == 1:
         (at,) = at.users
         if at.target is aten.permute.default:
-            return at if list(args_of(at)[1]) == back else None
+            if list(args_of(at)[1]) != back:
+                return []
+            return [*found, at, *(user for user in at.users if _only_copies(user))]
         layer = reading.layers.get(at.name)
-        alone = layer is not None and layer.role == ACTIVATION
-        copies = at.target in (aten.clone.default, aten.contiguous.default) and not at.kwargs
-        if not alone and not copies:
-            return None
-    return None
+        if _only_copies(at):
+            found.append(at)
+        elif layer is None or layer.role != ACTIVATION:
+            return []
+    return []
+
+
+def _only_copies(node: fx.Node) -> bool:
+    """Whether an operation only makes a tensor contiguous."""
+    usual = node.kwargs.get("memory_format") in (None, torch.contiguous_format)
+    return node.target in (aten.clone.default, aten.contiguous.default) and usual
 
 
 def _millions(layers: list[Layer]) -> str:
     return f"{sum(one.elements for one in layers) / 1e6:.2f}"
-
-
-def shape_of(node: fx.Node) -> tuple[int, ...]:
-    """Of a node's result."""
-    return tuple(value_of(node).shape)

@@ -21,14 +21,15 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from flyweight.api import advise, compile, cost, decompose, export
+    from flyweight.advice import advise
+    from flyweight.api import compile, cost, decompose, export
     from flyweight.lowering import lower
     from flyweight.measuring import measure
     from flyweight.zoo import create_model, list_models, model_info
     from flyweight.zoo.weights import load_pretrained, load_weights
 
 _HOMES = {
-    "advise": "flyweight.api",
+    "advise": "flyweight.advice",
     "compile": "flyweight.api",
     "cost": "flyweight.api",
     "create_model": "flyweight.zoo",

@@ -15,7 +15,8 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 
 from flyweight.advising.reading import Reading, args_of
-from flyweight.advising.widths import Widths, reshaped
+from flyweight.advising.resizing import broadcast, resized, resized_args
+from flyweight.advising.widths import Widths
 from flyweight.errors import FlyweightError, first_line
 from flyweight.graph import quiet
 from flyweight.graph.meaning import BINARY, CONVS, NORMS
@@ -27,7 +28,6 @@ BLOCK = 8
 is compared then isn't how well a width happens to fit."""
 BLOCK_OF_UNITS = 2
 """The same for the greatest common divisor of widths that are put together."""
-_VIEWS = (aten.view.default, aten._unsafe_view.default, aten.reshape.default)
 
 
 class CannotBuildError(FlyweightError):
@@ -289,7 +289,7 @@ class _Builder:
             old = [int(size) for size in whole.meta["val"].shape]
             new = [int(size) for size in self.meta[self.env[whole]].shape]
             if old != new:
-                args = _resized_args(target, node, args, old, new)
+                args = resized_args(target, node, args, old, new)
         shapes = _operands(node, self.meta, self.env) if target in BINARY else None
         channels = None
         if target in NORMS and whole is not None:
@@ -304,7 +304,7 @@ class _Builder:
             if channels is not None and len(held) == 1:
                 held = (channels,)
             elif shapes is not None:
-                held = _broadcast(held, *shapes)
+                held = broadcast(held, *shapes)
             return self._constant(leaf, held)
 
         placed, kwargs = fx.node.map_arg((tuple(args), dict(node.kwargs)), converted)
@@ -365,55 +365,3 @@ def _operands(
     if len(read) != 1:
         return None
     return read[0].meta["val"].shape, meta[env[read[0]]].shape
-
-
-def _broadcast(held: tuple[int, ...], old: Sequence[int], new: Sequence[int]) -> tuple[int, ...]:
-    """The shape of a constant that is broadcast against an operand of another shape than before."""
-    sizes = list(held)
-    for back in range(1, min(len(held), len(old)) + 1):
-        if sizes[-back] == old[-back]:
-            sizes[-back] = int(new[-back])
-    return tuple(sizes)
-
-
-def _resized_args(
-    target: Any, node: fx.Node, args: list[Any], old: list[int], new: list[int]
-) -> list[Any]:
-    """The sizes that are written into an operation's arguments, for an input of another shape."""
-    if target in _VIEWS:
-        out = [int(size) for size in node.meta["val"].shape]
-        return [args[0], reshaped(old, new, out)]
-    if target is aten.expand.default:
-        grown = [-1 if a == b else b for a, b in zip(old[-len(old) :], args[1][-len(old) :],
-                                                     strict=True)]  # fmt: skip
-        return [args[0], grown]
-    if target is aten.split.Tensor:
-        dim = args[2] if len(args) > 2 else 0
-        parts = math.ceil(old[dim] / args[1])
-        return [args[0], math.ceil(new[dim] / parts), *args[2:]]
-    if target is aten.split_with_sizes.default:
-        dim = args[2] if len(args) > 2 else 0
-        ends = [round(sum(args[1][: k + 1]) * new[dim] / old[dim]) for k in range(len(args[1]))]
-        return [args[0], [b - a for a, b in zip([0, *ends], ends, strict=False)], *args[2:]]
-    if target is aten.slice.Tensor and len(args) > 3:
-        dim = args[1]
-        if new[dim] != old[dim]:
-            bounds = [
-                round(min(at, old[dim]) * new[dim] / old[dim]) if isinstance(at, int) else at
-                for at in args[2:4]
-            ]
-            return [*args[:2], *bounds, *args[4:]]
-    return args
-
-
-def resized(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """A constant of another shape, made of its own values; weights keep the size of their sums."""
-    if tuple(tensor.shape) == shape:
-        return tensor.detach().clone()
-    found = tensor.detach()
-    for dim, (old, new) in enumerate(zip(tensor.shape, shape, strict=True)):
-        if old != new:
-            found = found.index_select(dim, torch.arange(new) % old)
-    if found.dim() > 1 and found.is_floating_point():
-        found = found * (math.prod(tensor.shape[1:]) / math.prod(shape[1:]))
-    return found.contiguous()

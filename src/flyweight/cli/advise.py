@@ -64,8 +64,8 @@ def advise_command(
         if path is not None:
             check_writable(path)
 
+    from flyweight.advice import advise, to_advise
     from flyweight.advising.applying import applied, target_for
-    from flyweight.api import advise, to_advise
 
     target = None if apply is None else target_for(apply, force)
     model = to_advise(name)

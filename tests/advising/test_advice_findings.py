@@ -1,9 +1,12 @@
 """Planted waste is found, the right one first; clean networks have none."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
 
+from flyweight import create_model
 from flyweight.advising import ARCHITECTURAL, NOTE, find, read
 from flyweight.advising.reading import Reading
 from flyweight.advising.rebuilding import Edit, rebuilt
@@ -101,3 +104,22 @@ def test_memory_access_and_its_bound() -> None:
     flops = positions * 16 * 192
     assert layer.madds == flops
     assert layer.access_bound == pytest.approx(2 * (positions * flops) ** 0.5 + 16 * 192)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("make", "guidelines"),
+    [
+        (lambda: create_model("shufflenet_v1_x1_0_g3"), {"G1", "G2"}),
+        (lambda: create_model("mobilenet_v2_x1_0"), {"G1"}),
+        (lambda: create_model("nasnet_a_4_1056", repeats=1, filters=16), {"G3"}),
+    ],
+    ids=["ShuffleNet V1", "MobileNet V2", "NASNet-A"],
+)
+def test_what_the_paper_says_of_famous_networks(
+    make: Callable[[], nn.Module], guidelines: set[str]
+) -> None:
+    # ShuffleNet V2, section 2, at the end: ShuffleNet V1 violates G1 and G2, MobileNet V2 G1 (and
+    # G4, which an engine may take back by fusing), generated structures G3.
+    reading = read(make().eval(), torch.randn(1, 3, 96, 96))
+    assert guidelines <= {one.guideline for one in find(reading, None)}

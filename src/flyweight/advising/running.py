@@ -15,6 +15,7 @@ from flyweight.advising.preparing import candidates, simpler
 from flyweight.advising.reading import Reading, read
 from flyweight.advising.result import Advice, Setting, Trial
 from flyweight.advising.trying import (
+    TIME_IS_UP,
     Bench,
     architectural_trial,
     combined_trial,
@@ -31,6 +32,8 @@ DECOMPOSING = 0.1
 """Of the budget, for finding out where the time goes."""
 EXACT_SHARE = 0.25
 """For all exact advice side by side."""
+PREPARING = 0.5
+"""After so much of the budget no more exact advice is prepared."""
 TOGETHER = 0.1
 """For what was kept of it, as one; and as much for kept architectural advice as one."""
 LEAST_S = 3.0
@@ -132,7 +135,8 @@ def _advise(
         smaller = simpler(state.reading)
     tell("trying exact advice")
     wanted = list(candidates(bench.setting, smaller is not None, threads_open))
-    state.trials += exact_trials(bench, wanted, smaller, EXACT_SHARE * budget_s)
+    until = end - budget_s * (1 - PREPARING)
+    state.trials += exact_trials(bench, wanted, smaller, EXACT_SHARE * budget_s, until)
     kept = [one for one in state.trials if one.verdict == KEPT]
     if kept:
         tell("timing what was kept, together")
@@ -168,30 +172,24 @@ def _alternatives(
 ) -> None:
     """Try architectural advice, the most expensive findings first, until the time is up."""
     todo = [one for one in state.findings if one.kind == ARCHITECTURAL]
-    tried = [one for one in todo if one.edit is not None]
-    longest = LEAST_S
+    buildable = [one for one in todo if one.edit is not None]
+    spare = TOGETHER * budget_s  # for what is kept, as one
+    longest, waiting = LEAST_S, len(buildable)
     for one in todo:
-        left = end - time.monotonic() - TOGETHER * budget_s
-        waiting = max(1, len([other for other in tried if other not in _seen(state, tried)]))
-        share = max(min(left / waiting / 2, EXACT_SHARE * budget_s), LEAST_S)
+        left = end - spare - time.monotonic()
         if one.edit is not None and left < longest:
-            state.trials.append(
-                Trial(one.remedy, ARCHITECTURAL, one.key, one.guideline, NOT_TRIED,
-                      "the time was up; give it a longer budget")
-            )  # fmt: skip
+            late = Trial(one.remedy, ARCHITECTURAL, one.key, one.guideline, NOT_TRIED, TIME_IS_UP)
+            state.trials.append(late)
             continue
         tell(f"trying another form of: {one.key}")
         begun = time.monotonic()
-        state.trials.append(architectural_trial(bench, reading, one, share))
-        longest = max(longest, time.monotonic() - begun if one.edit is not None else 0.0)
-    helped = {one.about for one in state.trials if one.verdict == KEPT and one.about}
-    together_ = [one for one in tried if one.key in helped]
-    if len(together_) > 1 and end - time.monotonic() > LEAST_S:
+        # Building and preparing takes about as long as measuring.
+        seconds = max(min(left / max(waiting, 1) / 2, EXACT_SHARE * budget_s), LEAST_S)
+        state.trials.append(architectural_trial(bench, reading, one, seconds))
+        if one.edit is not None:
+            longest, waiting = max(longest, time.monotonic() - begun), waiting - 1
+    kept = {one.about for one in state.trials if one.verdict == KEPT and one.about}
+    several = [one for one in buildable if one.key in kept]
+    if len(several) > 1 and end - time.monotonic() > LEAST_S:
         tell("trying kept alternatives together")
-        found = combined_trial(bench, reading, together_, TOGETHER * budget_s)
-        state.architectural = found
-
-
-def _seen(state: _State, tried: list[Finding]) -> list[Finding]:
-    done = {one.about for one in state.trials}
-    return [one for one in tried if one.key in done]
+        state.architectural = combined_trial(bench, reading, several, spare)

@@ -1,5 +1,7 @@
 """Advice put to the test: built, checked, and timed beside the network as it is."""
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -27,7 +29,7 @@ from flyweight.records import Record
 
 _ORIGINAL, _AGAIN, _CHANGED = "as it is", "as it is, again", "changed"
 _BLOCK, _CHANGED_BLOCK = "block as it is", "block changed"
-_SHOWN_CHANGES = 400
+TIME_IS_UP = "the time was up; give it a longer budget"
 
 
 @dataclass
@@ -77,7 +79,11 @@ class Bench:
 
 
 def exact_trials(
-    bench: Bench, tried: list[Candidate], simpler: nn.Module | None, budget_s: float
+    bench: Bench,
+    tried: list[Candidate],
+    simpler: nn.Module | None,
+    budget_s: float,
+    until: float = math.inf,
 ) -> list[Trial]:
     """Try exact advice, all of it in the same rounds.
 
@@ -86,6 +92,7 @@ def exact_trials(
         tried: what to do.
         simpler: the network without what can be left out.
         budget_s: seconds to measure.
+        until: no candidate is prepared after this, on `time.monotonic`.
     """
     original = bench.original()
     again = prepared(bench.model, bench.example, bench.setting, bench.network)
@@ -93,6 +100,9 @@ def exact_trials(
     expected = outputs_of(original)
     made: list[Trial] = []
     for one in tried:
+        if time.monotonic() > until:
+            made.append(Trial(one.advice, EXACT, "", "", NOT_TRIED, TIME_IS_UP))
+            continue
         trial, runner = _prepared_exact(bench, one, simpler, expected)
         made.append(trial)
         if runner is not None:
@@ -255,7 +265,7 @@ def _changes(reading: Reading, changed: Rebuilt, edit: Edit) -> list[Change]:
                 found.append(Change(where, before, after))
         elif layer.kernel:
             found.append(Change(where, _described(layer.widths, layer.groups), "merged"))
-    return found[:_SHOWN_CHANGES]
+    return found
 
 
 def _described(widths: tuple[int, int], groups: int) -> str:

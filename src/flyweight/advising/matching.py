@@ -63,8 +63,17 @@ def factors(reading: Reading, widths: Widths, wishes: Sequence[Wish]) -> dict[in
             if one in column:
                 rows[row, column[one]] += sign * weight
         values[row] = wish.value * weight
-    scale = float(np.abs(rows).max())
-    rows[len(wishes) :] = np.eye(len(free)) * _RIDGE * scale
+    # Where the wishes leave it open, both sides of a layer take half of what it asks for.
+    scale = _RIDGE * float(np.abs(rows).max())
+    rows[len(wishes) :] = np.eye(len(free)) * scale
+    for one, index in column.items():
+        halves = [
+            sign * wish.value / 2
+            for wish, pair in zip(wishes, pairs, strict=True)
+            for sign, side in zip((wish.sign_in, wish.sign_out), pair, strict=True)
+            if side == one
+        ]
+        values[len(wishes) + index] = scale * sum(halves) / len(halves)
     solved = np.linalg.lstsq(rows, values, rcond=None)[0]
     return {one: math.exp(solved[column[one]]) for one in free}
 

@@ -15,7 +15,7 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 
 from flyweight.advising.reading import Reading, args_of
-from flyweight.advising.resizing import broadcast, resized, resized_args
+from flyweight.advising.resizing import broadcast, for_any_batch, resized, resized_args
 from flyweight.advising.widths import Widths
 from flyweight.errors import FlyweightError, first_line
 from flyweight.graph import quiet
@@ -123,6 +123,9 @@ class _Builder:
     def _wanted(self) -> set[fx.Node]:
         """The nodes that are still read."""
         named = {node.name: node for node in self.old.graph.nodes}
+        read = [*self.edit.dropped.values(), *(path.source for path in self.edit.paths.values())]
+        if unknown := [name for name in read if name not in named]:
+            raise CannotBuildError(f"the network has no {unknown[0]}")
         wanted: set[fx.Node] = set()
         for node in reversed(self.old.graph.nodes):
             if node.op in ("placeholder", "output"):
@@ -290,6 +293,7 @@ class _Builder:
             new = [int(size) for size in self.meta[self.env[whole]].shape]
             if old != new:
                 args = resized_args(target, node, args, old, new)
+            args = for_any_batch(target, args, old)
         shapes = _operands(node, self.meta, self.env) if target in BINARY else None
         channels = None
         if target in NORMS and whole is not None:

@@ -53,6 +53,19 @@ def resized_args(
     return args
 
 
+def for_any_batch(target: Any, args: list[Any], read: Sequence[int]) -> list[Any]:
+    """A view's arguments without the number of images, which the capture wrote into them.
+
+    Args:
+        target: the operation.
+        args: its arguments.
+        read: shape of what it reads.
+    """
+    if target in _VIEWS and len(args[1]) > 1 and read and args[1][0] == read[0]:
+        return [args[0], [-1, *args[1][1:]]]
+    return args
+
+
 def resized(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     """A constant of another shape, made of its own values; weights keep the size of their sums."""
     if tuple(tensor.shape) == shape:

@@ -28,9 +28,10 @@ sys.path.insert(0, str(ROOT))
 from flyweight.advising import ARCHITECTURAL, NOTE, Setting, advise_model  # noqa: E402
 from flyweight.files import replaced  # noqa: E402
 from flyweight.measuring.environment import machine_name  # noqa: E402
-from tests.advising.planted import CLEAN, PLANTED, SIZE  # noqa: E402
+from tests.advising.planted import CLEAN, PLANTED  # noqa: E402
 
 ENGINE = "onnxruntime"
+SIZE = 56
 TIMES = 10
 """That a network is advised on beside another process."""
 

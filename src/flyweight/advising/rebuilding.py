@@ -254,8 +254,10 @@ class _Builder:
     def _conv(self, node: fx.Node) -> None:
         weight = self.constants[args_of(node)[1]]
         args = list(args_of(node)) + [None] * (3 - len(args_of(node)))
-        defaults: list[Any] = [[1], [0], [1], 1]
+        rank = weight.dim() - 2
+        defaults: list[Any] = [[1] * rank, [0] * rank, [1] * rank, 1]
         args += defaults[len(args) - 3 :]
+        args[3:6] = [list(one) * rank if len(one) == 1 else one for one in args[3:6]]
         x = self.env[args[0]]
         old_in, new_in = args[0].meta["val"].shape[1], self.meta[x].shape[1]
         old_groups, out = int(args[6]), weight.shape[0]

@@ -25,7 +25,8 @@ aten = torch.ops.aten
 
 BLOCK = 8
 """New widths are multiples of it: a vector of eight floats (AVX2), ONNX Runtime's block there. What
-is compared then isn't how well a width happens to fit."""
+is compared then isn't how well a width happens to fit. In the records of
+benchmarks/advice_thresholds.py, 62 channels take longer than 64, and 58 far longer than 56."""
 BLOCK_OF_UNITS = 2
 """The same for the greatest common divisor of widths that are put together."""
 

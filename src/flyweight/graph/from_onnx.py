@@ -148,7 +148,8 @@ class OnnxNode(nn.Module):
         return self._operator(self._attributes, inputs)
 
 
-_COMPUTED = object()
+_COMPUTED = ...
+"""Stands for an input that another node makes. It stays itself when a module is copied."""
 _STATIC = {
     "Reshape": (1,), "Slice": (1, 2, 3, 4), "Split": (1,), "Squeeze": (1,), "Unsqueeze": (1,),
     "Pad": (1, 2, 3), "Clip": (1, 2), "ReduceMean": (1,), "Resize": (1, 2, 3), "Expand": (1,),

@@ -29,6 +29,7 @@ def _little_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flyweight.decomposing.running.has_compiler", lambda: False)
     monkeypatch.setattr(preparing_module, "_TRIED", ())
     monkeypatch.setattr(running_module, "LEAST_S", 0.3)
+    monkeypatch.setattr(running_module, "PREPARING", 100)  # budgets: exact advice is always tried
 
 
 def advised(model: nn.Module, shape: tuple[int, ...] = SHAPE, engine: str = "eager") -> Advice:

@@ -70,6 +70,14 @@ def test_a_network_that_is_fine(advice: Advice) -> None:
     assert "advice on widths" in text
 
 
+def test_what_was_not_tried_is_no_clean_bill(advice: Advice) -> None:
+    late = trial("widths", "architectural", "not tried", None)
+    none = replace(advice, exact=None, trials=(late,))
+    assert none.summary() == "Nothing could be tried in the time that there was."
+    some = replace(none, trials=(late, advice.trials[2]))
+    assert some.summary().endswith("measurably. Not tried: 1 of 2 pieces of advice.")
+
+
 def test_records_bring_their_machine(advice: Advice) -> None:
     text = advice_page(replace(advice, records=(record(),)))
     assert "Imaginary CPU @ 2.60GHz" in text

@@ -151,7 +151,11 @@ class Advice:
     def summary(self) -> str:
         """What the whole brings, in a sentence or two."""
         if self.exact is None and not self.kept(ARCHITECTURAL):
-            return "Nothing found that would help measurably."
+            if not any(one.ratio for one in self.trials):
+                return "Nothing could be tried in the time that there was."
+            late = sum(one.verdict == NOT_TRIED for one in self.trials)
+            left = f" Not tried: {late} of {len(self.trials)} pieces of advice." if late else ""
+            return f"Nothing found that would help measurably.{left}"
         said = []
         if self.exact is not None and self.exact.ratio is not None:
             said.append(

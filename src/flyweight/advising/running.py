@@ -103,7 +103,8 @@ def advise_model(
     return Advice(
         name, setting, tuple(example.shape), total, tuple(state.findings), tuple(state.trials),
         state.exact, state.architectural, tuple(state.unread), state.decomposition,
-        tuple(bench.records), state.complete,
+        (*([state.decomposition.record] if state.decomposition else []), *bench.records),
+        state.complete,
     )  # fmt: skip
 
 

@@ -29,7 +29,8 @@ def misfits(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]
         out = one.widths[1]
         if out > BLOCK and out % BLOCK and own not in widths.fixed:
             scale[own] = max(scale.get(own, 1.0), math.ceil(out / BLOCK) * BLOCK / out)
-    counts = sorted({width for one in layers for width in one.widths if width % BLOCK})
+    widths_read = {width for one in layers for width in one.widths}
+    counts = sorted(width for width in widths_read if width > BLOCK and width % BLOCK)
     edit, why = (Edit(scale), "") if scale else (None, "the widths are the input's or the output's")
     if edit is not None:
         try:

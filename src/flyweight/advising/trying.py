@@ -92,7 +92,7 @@ def exact_trials(
         tried: what to do.
         simpler: the network without what can be left out.
         budget_s: seconds to measure.
-        until: no candidate is prepared after this, on `time.monotonic`.
+        until: no candidate but the first is prepared after this, on `time.monotonic`.
     """
     original = bench.original()
     again = prepared(bench.model, bench.example, bench.setting, bench.network)
@@ -100,7 +100,7 @@ def exact_trials(
     expected = outputs_of(original)
     made: list[Trial] = []
     for one in tried:
-        if time.monotonic() > until:
+        if made and time.monotonic() > until:
             made.append(Trial(one.advice, EXACT, "", "", NOT_TRIED, TIME_IS_UP))
             continue
         trial, runner = _prepared_exact(bench, one, simpler, expected)

@@ -55,6 +55,7 @@ FORBIDDEN = {
         "graph", "lowering", "counting", "engines", "native", "exporting", "measuring", "records",
         "decomposing", "studies", "report", "cli", "api",
     ),
+    "advising": ("zoo", "evaluating", "report", "cli", "api"),
     "studies": ("graph", "native", "exporting", "decomposing", "report", "cli", "api"),
     "records": (
         "nn", "zoo", "graph", "counting", "engines", "measuring", "decomposing", "report", "cli",
@@ -84,6 +85,13 @@ def test_arrows_go_one_way(package: str) -> None:
     for path in (ROOT / "src" / "flyweight" / package).rglob("*.py"):
         imported = set(re.findall(r"(?:from|import) flyweight\.(\w+)", path.read_text("utf-8")))
         assert not imported & set(FORBIDDEN[package]), path
+
+
+def test_nothing_below_knows_of_advice() -> None:
+    above = {"advising", "report", "cli", "advice.py"}
+    for path in SOURCES:
+        if path.relative_to(ROOT / "src" / "flyweight").parts[0] not in above:
+            assert "flyweight.advising" not in path.read_text("utf-8"), path
 
 
 def test_files_stay_small() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 __all__ = [
+    "advise",
     "compile",
     "cost",
     "create_model",
@@ -20,6 +21,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from flyweight.advice import advise
     from flyweight.api import compile, cost, decompose, export
     from flyweight.lowering import lower
     from flyweight.measuring import measure
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from flyweight.zoo.weights import load_pretrained, load_weights
 
 _HOMES = {
+    "advise": "flyweight.advice",
     "compile": "flyweight.api",
     "cost": "flyweight.api",
     "create_model": "flyweight.zoo",

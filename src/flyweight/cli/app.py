@@ -12,6 +12,7 @@ from typer.exceptions import Abort, Exit, TyperException
 
 import flyweight
 from flyweight.cli import (
+    advise,
     bench,
     catalogue,
     classify,
@@ -53,6 +54,7 @@ app.command("explain")(explain.explain_command)
 app.command("export")(export.export_command)
 app.command("simulate")(simulate.simulate_command)
 app.command("study")(study.study_command)
+app.command("advise")(advise.advise_command)
 app.command("report")(report.report_command)
 app.add_typer(weights.app, name="weights")
 

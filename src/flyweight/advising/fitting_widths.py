@@ -1,0 +1,101 @@
+"""Channel counts that don't fit, and parts of a network that take more time than their share."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from flyweight.advising.findings import ARCHITECTURAL, NOTE, Costs, Finding, found
+from flyweight.advising.reading import Layer, Reading
+from flyweight.advising.rebuilding import BLOCK, CannotBuildError, Edit, rebuilt
+from flyweight.advising.thresholds import OUT_OF_PROPORTION
+from flyweight.advising.widths import Widths
+from flyweight.decomposing.kinds import DEPTHWISE
+
+_ENDS = 4
+"""The stem works on maps of more than 1/4 of the input's height: before the second halving."""
+
+
+def misfits(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]:
+    """Convolutions whose numbers of channels aren't whole blocks."""
+    layers = [
+        one
+        for one in reading.convolutions()
+        if one.positions > 1 and any(width > BLOCK and width % BLOCK for width in one.widths)
+    ]
+    if not layers:
+        return
+    scale: dict[int, float] = {}
+    for one in reading.convolutions():
+        own = widths.of[one.node]
+        out = one.widths[1]
+        if out > BLOCK and out % BLOCK and own not in widths.fixed:
+            scale[own] = max(scale.get(own, 1.0), math.ceil(out / BLOCK) * BLOCK / out)
+    widths_read = {width for one in layers for width in one.widths}
+    counts = sorted(width for width in widths_read if width > BLOCK and width % BLOCK)
+    edit, why = (Edit(scale), "") if scale else (None, "the widths are the input's or the output's")
+    if edit is not None:
+        try:
+            rebuilt(reading, widths, edit, made=False)
+        except CannotBuildError as error:
+            edit, why = None, str(error)
+    yield found(
+        "channels that don't fit", "", layers, costs, ARCHITECTURAL,
+        f"Engines compute channels in blocks of {BLOCK} or more: those that are left over take the"
+        " time of a block, or keep the fast kernel from being used.",
+        f"{len(layers)} convolutions read or make {_listed(counts)} channels",
+        f"use multiples of {BLOCK}; the next larger ones are tried, which have more FLOPs",
+        edit, why,
+    )  # fmt: skip
+
+
+def _listed(counts: Sequence[int]) -> str:
+    shown = ", ".join(map(str, counts[:5]))
+    return f"{shown}, …" if len(counts) > 5 else shown
+
+
+def depthwise(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]:
+    """Depthwise convolutions whose share of the time is far above that of the FLOPs."""
+    layers = [one for one in reading.convolutions() if one.kind == DEPTHWISE]
+    yield from _out_of_proportion(
+        "depthwise convolutions", layers, reading, costs,
+        "A depthwise convolution does few multiply-adds with each element that it reads.",
+        "use fewer of them, or smaller kernels, where accuracy allows",
+    )  # fmt: skip
+
+
+def ends(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]:
+    """A stem or a head that takes far more of the time than of the FLOPs."""
+    convolutions = reading.convolutions()
+    if not convolutions or len(convolutions[0].input) != 4:
+        return
+    side = convolutions[0].input[2]
+    stem = [
+        one
+        for one in reading.layers.values()
+        if len(one.output) == 4 and one.output[2] * _ENDS > side and one.input[2:] != (1, 1)
+    ]
+    if len(stem) < len(reading.layers):
+        yield from _out_of_proportion(
+            "stem", stem, reading, costs,
+            "The first layers work on the largest maps, with few channels.",
+            "reduce the image faster, or use fewer channels there",
+        )  # fmt: skip
+    order = list(reading.layers)
+    last = max(order.index(one.node) for one in convolutions if one.positions > 1)
+    head = [reading.layers[name] for name in order[last + 1 :]]
+    if head:
+        yield from _out_of_proportion(
+            "head", head, reading, costs,
+            "What follows the last feature map reads many weights for each image.",
+            "use fewer features or classes there, or more images at a time",
+        )  # fmt: skip
+
+
+def _out_of_proportion(
+    key: str, layers: list[Layer], reading: Reading, costs: Costs, reason: str, remedy: str
+) -> Iterator[Finding]:
+    share = costs.share(layers)
+    of_flops = sum(one.madds for one in layers) / max(reading.madds, 1)
+    if share is None or share < OUT_OF_PROPORTION * of_flops or not layers:
+        return
+    evidence = f"{share:.0%} of the time, {of_flops:.1%} of the FLOPs"
+    yield found(key, "", layers, costs, NOTE, reason, evidence, remedy)

@@ -1,0 +1,273 @@
+"""Advice put to the test: built, checked, and timed beside the network as it is."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from torch import nn
+
+from flyweight.advising.alone import alone, block_of
+from flyweight.advising.deciding import NOT_TRIED, WITHDRAWN, decide
+from flyweight.advising.findings import ARCHITECTURAL, EXACT, Change, Finding
+from flyweight.advising.preparing import (
+    AGREEMENT,
+    Candidate,
+    error_of,
+    outputs_of,
+    prepared,
+)
+from flyweight.advising.reading import Reading, args_of
+from flyweight.advising.rebuilding import Edit, Rebuilt, rebuilt
+from flyweight.advising.result import Setting, Trial
+from flyweight.advising.widths import widths_of
+from flyweight.engines import Array, Runner
+from flyweight.errors import FlyweightError
+from flyweight.measuring import MeasurementInterrupted, Measurements, Progress, measure
+from flyweight.records import Record
+
+_ORIGINAL, _AGAIN, _CHANGED = "as it is", "as it is, again", "changed"
+_BLOCK, _CHANGED_BLOCK = "block as it is", "block changed"
+TIME_IS_UP = "the time was up; give it a longer budget"
+
+
+@dataclass
+class Bench:
+    """Where advice is tried: the network, how it is run, and what was timed until now.
+
+    Attributes:
+        model: the network.
+        network: its name.
+        example: its input.
+        setting: how it is run.
+        progress: called between rounds.
+        records: of everything that was timed.
+    """
+
+    model: nn.Module
+    network: str
+    example: Array
+    setting: Setting
+    progress: Callable[[Progress], None] | None = None
+    records: list[Record] = field(default_factory=list)
+    _original: Runner | None = None
+
+    def original(self) -> Runner:
+        """The network as it is, prepared once.
+
+        Raises:
+            CaptureError: the engine can't run it.
+        """
+        if self._original is None:
+            self._original = prepared(self.model, self.example, self.setting, self.network)
+        return self._original
+
+    def timed(self, runners: Mapping[str, Runner], budget_s: float) -> Measurements:
+        """Time runners against each other, and keep the records.
+
+        Raises:
+            MeasurementInterrupted: Ctrl-C; what was measured is kept.
+        """
+        try:
+            found = measure(runners, budget_s, self.progress)
+        except MeasurementInterrupted as interrupted:
+            self.records += interrupted.measurements.records
+            raise
+        self.records += found.records
+        return found
+
+
+def exact_trials(
+    bench: Bench,
+    tried: list[Candidate],
+    simpler: nn.Module | None,
+    budget_s: float,
+    until: float = math.inf,
+) -> list[Trial]:
+    """Try exact advice, all of it in the same rounds.
+
+    Args:
+        bench: the network.
+        tried: what to do.
+        simpler: the network without what can be left out.
+        budget_s: seconds to measure.
+        until: no candidate but the first is prepared after this, on `time.monotonic`.
+    """
+    original = bench.original()
+    again = prepared(bench.model, bench.example, bench.setting, bench.network)
+    runners = {_ORIGINAL: original, _AGAIN: again}
+    expected = outputs_of(original)
+    made: list[Trial] = []
+    for one in tried:
+        if made and time.monotonic() > until:
+            made.append(Trial(one.advice, EXACT, "", "", NOT_TRIED, TIME_IS_UP))
+            continue
+        trial, runner = _prepared_exact(bench, one, simpler, expected)
+        made.append(trial)
+        if runner is not None:
+            runners[one.advice] = runner
+    if len(runners) == 2:
+        return made
+    found = bench.timed(runners, budget_s)
+    return [
+        _judged(trial, found, trial.advice) if trial.advice in runners else trial for trial in made
+    ]
+
+
+def _prepared_exact(
+    bench: Bench, one: Candidate, simpler: nn.Module | None, expected: tuple[Array, ...]
+) -> tuple[Trial, Runner | None]:
+    trial = Trial(one.advice, EXACT, "", "", NOT_TRIED, "", setting=one.setting,
+                  simplified=one.simplified)  # fmt: skip
+    model = simpler if one.simplified and simpler is not None else bench.model
+    try:
+        runner = prepared(model, bench.example, one.setting, bench.network)
+        error = error_of(expected, outputs_of(runner))
+    except FlyweightError as problem:
+        return replace(trial, why=str(problem)), None
+    if not error <= AGREEMENT:
+        why = f"it computes something else: its outputs differ by {error:.1e} of the largest"
+        return replace(trial, verdict=WITHDRAWN, why=why, error=error), None
+    return replace(trial, error=error), runner
+
+
+def _judged(trial: Trial, found: Measurements, name: str) -> Trial:
+    """A trial with its times and what they say."""
+    ratio, twin = found.ratio(name, _ORIGINAL), found.ratio(_AGAIN, _ORIGINAL)
+    decision = decide(ratio, twin)
+    return replace(
+        trial, verdict=decision.verdict, why=decision.why, ratio=ratio, twin=twin,
+        before_s=found.record(_ORIGINAL).median_s, after_s=found.record(name).median_s,
+    )  # fmt: skip
+
+
+def together(
+    bench: Bench, kept: list[Trial], simpler: nn.Module | None, budget_s: float
+) -> Trial | None:
+    """All exact advice that was kept, as one, on fresh instances and in fresh rounds.
+
+    The best of several is best by chance in part, so it has to stand once more.
+    """
+    if not kept:
+        return None
+    forms = [one for one in kept if one.setting and one.setting.threads == bench.setting.threads]
+    more = [one for one in kept if one not in forms]
+    best = min(forms, key=_value, default=None)
+    chosen = best or more[0]
+    assert chosen.setting is not None
+    setting, advice = chosen.setting, chosen.advice
+    if best is not None and more and more[0].setting is not None:
+        setting = replace(setting, threads=more[0].setting.threads)
+        advice = f"{best.advice}, and {more[0].advice}"
+    one = Candidate(advice, setting, chosen.simplified)
+    (trial,) = exact_trials(bench, [one], simpler, budget_s)
+    return trial
+
+
+def _value(trial: Trial) -> float:
+    return trial.ratio.value if trial.ratio is not None else 1.0
+
+
+def architectural_trial(bench: Bench, reading: Reading, finding: Finding, budget_s: float) -> Trial:
+    """Build an alternative, and time it in place of the original: a block alone, and the whole."""
+    trial = Trial(finding.remedy, ARCHITECTURAL, finding.key, finding.guideline, NOT_TRIED, "")
+    if finding.edit is None:
+        return replace(trial, why=f"no alternative could be built: {finding.why_no_edit}")
+    block, nodes = block_of(finding, reading)
+    return _tried(bench, reading, finding.edit, trial, budget_s, (block, nodes, finding.share))
+
+
+def combined_trial(
+    bench: Bench, reading: Reading, findings: list[Finding], budget_s: float
+) -> Trial:
+    """Several alternatives in one network."""
+    edit = Edit()
+    for one in findings:
+        assert one.edit is not None
+        edit |= one.edit
+    names = " and ".join(one.key for one in findings)
+    trial = Trial(f"change {names}", ARCHITECTURAL, names, "", NOT_TRIED, "")
+    return _tried(bench, reading, edit, trial, budget_s, None)
+
+
+def _tried(
+    bench: Bench,
+    reading: Reading,
+    edit: Edit,
+    trial: Trial,
+    budget_s: float,
+    block: tuple[str, frozenset[str], float | None] | None,
+) -> Trial:
+    widths = widths_of(reading.graph.graph)
+    try:
+        original, changed = rebuilt(reading, widths, Edit()), rebuilt(reading, widths, edit)
+        runners = {
+            _ORIGINAL: _runner(bench, original), _AGAIN: _runner(bench, original),
+            _CHANGED: _runner(bench, changed),
+        }  # fmt: skip
+        if block is not None:
+            runners |= _blocks(bench, original, changed, block[1])
+    except FlyweightError as problem:
+        return replace(trial, why=str(problem))
+    trial = _judged(trial, bench.timed(runners, budget_s), _CHANGED)
+    trial = replace(
+        trial, flops=changed.madds / max(reading.madds, 1),
+        changes=tuple(_changes(reading, changed, edit)), setting=bench.setting,
+    )  # fmt: skip
+    if block is None or _CHANGED_BLOCK not in runners:
+        return trial
+    records = bench.records[-len(runners) :]
+    alone_ratio = Measurements(records).ratio(_CHANGED_BLOCK, _BLOCK)
+    share = block[2]
+    predicted = None if share is None else 1 - share * (1 - alone_ratio.value)
+    return replace(trial, alone=alone_ratio, block=block[0], predicted=predicted)
+
+
+def _runner(bench: Bench, network: Rebuilt) -> Runner:
+    assert network.module is not None
+    return prepared(network.module, bench.example, bench.setting, bench.network)
+
+
+def _blocks(
+    bench: Bench, original: Rebuilt, changed: Rebuilt, nodes: frozenset[str]
+) -> dict[str, Runner]:
+    """Runners of a block as it is and changed; none where it isn't a network of one input."""
+    found = {}
+    for name, network in ((_BLOCK, original), (_CHANGED_BLOCK, changed)):
+        part = alone(network, nodes)
+        if part is None:
+            return {}
+        module, shape = part
+        example = np.random.default_rng(0).standard_normal(shape, np.float32)
+        try:
+            found[name] = prepared(module, example, bench.setting, f"{bench.network}, a block")
+        except FlyweightError:
+            return {}
+    return found
+
+
+def _changes(reading: Reading, changed: Rebuilt, edit: Edit) -> list[Change]:
+    """The layers that became others."""
+    found = []
+    assert changed.module is not None
+    made = {node.name: node for node in changed.module.graph.nodes}
+    for layer in reading.layers.values():
+        where = layer.place.path or layer.node
+        if layer.node in edit.dropped and layer.kind != "data movement":
+            found.append(Change(where, layer.op, "left out"))
+        elif layer.kernel and layer.node in made:
+            before = _described(layer.widths, layer.groups)
+            shape = changed.shapes[layer.node]
+            read = changed.shapes[args_of(made[layer.node])[0].name]
+            after = _described((read[1], shape[1]), args_of(made[layer.node])[6])
+            if before != after:
+                found.append(Change(where, before, after))
+        elif layer.kernel:
+            found.append(Change(where, _described(layer.widths, layer.groups), "merged"))
+    return found
+
+
+def _described(widths: tuple[int, int], groups: int) -> str:
+    grouped = "" if groups == 1 else ", depthwise" if groups == widths[0] else f", {groups} groups"
+    return f"{widths[0]} -> {widths[1]} channels{grouped}"

@@ -1,0 +1,125 @@
+"""Planted waste is found, the right one first; clean networks have none."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from flyweight import create_model
+from flyweight.advising import ARCHITECTURAL, NOTE, find, read
+from flyweight.advising.reading import Reading
+from flyweight.advising.rebuilding import Edit, rebuilt
+from flyweight.advising.widths import widths_of
+from tests.advising.planted import CLEAN, PLANTED, SIZE, unequal
+from tests.advising.synthetic import times
+
+
+def reading_of(model: nn.Module) -> Reading:
+    """A network as the advisor reads it."""
+    torch.manual_seed(0)
+    return read(model.eval(), torch.randn(1, 3, SIZE, SIZE))
+
+
+@pytest.fixture(params=PLANTED, scope="module")
+def planted(request: pytest.FixtureRequest) -> tuple[str, nn.Module, Reading]:
+    """What is planted, the network, and the reading."""
+    model = PLANTED[request.param]().eval()
+    return request.param, model, reading_of(model)
+
+
+def test_planted_waste_ranks_first(planted: tuple[str, nn.Module, Reading]) -> None:
+    key, _, reading = planted
+    assert find(reading, times(reading))[0].key == key
+
+
+def test_it_is_found_without_times_too(planted: tuple[str, nn.Module, Reading]) -> None:
+    key, _, reading = planted
+    found = {one.key: one for one in find(reading, None)}
+    assert found[key].seconds is None
+
+
+def test_findings_name_the_authors_line(planted: tuple[str, nn.Module, Reading]) -> None:
+    _, model, reading = planted
+    one = find(reading, times(reading))[0]
+    modules = dict(model.named_modules())
+    assert one.places
+    for place in one.places:
+        assert place.path in modules
+        assert place.kind == type(modules[place.path]).__name__
+        assert place.file.endswith(("planted.py", "shuffle.py"))
+        assert place.source
+
+
+def test_alternatives_run_at_the_same_flops(planted: tuple[str, nn.Module, Reading]) -> None:
+    _, model, reading = planted
+    one = find(reading, times(reading))[0]
+    if one.kind != ARCHITECTURAL:
+        return
+    assert one.edit is not None, one.why_no_edit
+    changed = rebuilt(reading, widths_of(reading.graph.graph), one.edit)
+    assert changed.module is not None
+    x = torch.randn(1, 3, SIZE, SIZE)
+    with torch.no_grad():
+        assert changed.module(x).shape == model(x).shape
+        assert changed.module(x).isfinite().all()
+    assert 0.98 <= changed.madds / reading.madds <= 1.25
+
+
+@pytest.mark.parametrize("name", CLEAN)
+def test_clean_networks_have_no_findings(name: str) -> None:
+    reading = reading_of(CLEAN[name]())
+    assert [one.key for one in find(reading, times(reading)) if one.kind != NOTE] == []
+
+
+def test_an_empty_edit_changes_nothing(planted: tuple[str, nn.Module, Reading]) -> None:
+    _, model, reading = planted
+    same = rebuilt(reading, widths_of(reading.graph.graph), Edit())
+    assert same.module is not None
+    assert same.madds == reading.madds
+    x = torch.randn(1, 3, SIZE, SIZE)
+    with torch.no_grad():
+        torch.testing.assert_close(same.module(x), model(x), rtol=1e-4, atol=1e-5)
+
+
+def test_widths_end_up_equal() -> None:
+    # 16 -> 192 -> 16 has 6144 multiply-adds for each position, two layers of 56 channels 6272:
+    # sqrt(16 * 192) is 55.4.
+    reading = reading_of(unequal(12))
+    (one,) = [f for f in find(reading, None) if f.key == "unequal widths"]
+    assert one.edit is not None
+    changed = rebuilt(reading, widths_of(reading.graph.graph), one.edit, made=False)
+    widths = {changed.shapes[name][1] for name in one.layers}
+    assert widths == {56}
+
+
+def test_memory_access_and_its_bound() -> None:
+    # G1, by hand: hw (c1 + c2) + c1 c2 elements, and 2 sqrt(hwB) + B / hw at least.
+    reading = reading_of(unequal(12))
+    (one,) = [f for f in find(reading, None) if f.key == "unequal widths"]
+    layer = reading.layers[one.layers[0]]
+    positions = SIZE * SIZE
+    biases = max(layer.widths) if layer.widths[1] == 192 else 16
+    assert layer.elements == positions * (16 + 192) + 16 * 192 + biases
+    flops = positions * 16 * 192
+    assert layer.madds == flops
+    assert layer.access_bound == pytest.approx(2 * (positions * flops) ** 0.5 + 16 * 192)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("make", "guidelines"),
+    [
+        (lambda: create_model("shufflenet_v1_x1_0_g3"), {"G1", "G2"}),
+        (lambda: create_model("mobilenet_v2_x1_0"), {"G1"}),
+        (lambda: create_model("nasnet_a_4_1056", repeats=1, filters=16), {"G3"}),
+    ],
+    ids=["ShuffleNet V1", "MobileNet V2", "NASNet-A"],
+)
+def test_what_the_paper_says_of_famous_networks(
+    make: Callable[[], nn.Module], guidelines: set[str]
+) -> None:
+    # ShuffleNet V2, section 2, at the end: ShuffleNet V1 violates G1 and G2, MobileNet V2 G1 (and
+    # G4, which an engine may take back by fusing), generated structures G3.
+    reading = read(make().eval(), torch.randn(1, 3, 96, 96))
+    assert guidelines <= {one.guideline for one in find(reading, None)}

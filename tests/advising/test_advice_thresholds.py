@@ -1,0 +1,76 @@
+"""The thresholds are what was measured, and what the published tables say."""
+
+from pathlib import Path
+
+import pytest
+
+from flyweight.advising.thresholds import FRAGMENTS, GROUPS, OVER_BOUND, SERIES, SERIES_TIMED
+from flyweight.records import paired_ratio, read_records
+from flyweight.studies import STUDIES, Case
+from flyweight.studies.verdicts import MARGIN
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORDS = ROOT / "results" / "amd-epyc-2-cores" / "advice_thresholds.jsonl"
+POSITIONS = 56 * 56
+
+
+def first_slower(series: str) -> int:
+    """The first level of a series that took longer by more than the margin."""
+    samples = {record.runner: record.samples_s for record in read_records(RECORDS)}
+    reference = samples[f"{series} {SERIES_TIMED[series][0]}"]
+    return next(
+        level
+        for level in SERIES_TIMED[series][1:]
+        if paired_ratio(samples[f"{series} {level}"], reference).low > 1 + MARGIN
+    )
+
+
+def test_widths() -> None:
+    assert first_slower("widths") == 2
+    # Eq. 1, for 45 and 90 channels: 64 / sqrt(2), and twice that.
+    narrow, wide = 45, 90
+    access = POSITIONS * (narrow + wide) + narrow * wide
+    bound = 2 * POSITIONS * (narrow * wide) ** 0.5 + narrow * wide
+    assert access / bound == pytest.approx(OVER_BOUND, abs=0.005)
+
+
+def test_groups() -> None:
+    assert first_slower("groups") == GROUPS
+
+
+def test_fragments() -> None:
+    assert first_slower("parallel") == FRAGMENTS
+    assert first_slower("serial") == SERIES
+
+
+def test_channels() -> None:
+    # Whole blocks of 8: more channels in them take less time than fewer that don't fill them.
+    samples = {record.runner: record.samples_s for record in read_records(RECORDS)}
+    for fits, misfit in ((56, 58), (64, 62)):
+        ratio = paired_ratio(samples[f"channels {misfit}"], samples[f"channels {fits}"])
+        assert ratio.low > 1 + MARGIN
+
+
+def speed(case: Case) -> float:
+    """What the paper prints."""
+    (found,) = case.published
+    assert found is not None
+    return found
+
+
+def slower(study: str, platform: str) -> list[str]:
+    """The cases that are slower than the first one in all of a platform's columns."""
+    columns = [one for one in STUDIES[study].series if one.name.startswith(platform)]
+    assert len(columns) == 3
+    speeds = [[speed(case) for case in one.cases] for one in columns]
+    return [
+        case.label
+        for index, case in enumerate(columns[0].cases)
+        if all(column[index] < (1 - MARGIN) * column[0] for column in speeds)
+    ]
+
+
+def test_the_published_tables_say_the_same() -> None:
+    assert slower("g1", "ARM")[0] == "1:2"
+    assert slower("g2", "CPU")[0] == f"g={GROUPS}"
+    assert slower("g3", "CPU")[0] == f"{FRAGMENTS}-fragment-parallel"

@@ -1,0 +1,197 @@
+"""Advice put to the test: what is built, compared and timed, whatever the times are."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from flyweight.advising import (
+    ARCHITECTURAL,
+    EXACT,
+    KEPT,
+    NOT_TRIED,
+    WITHDRAWN,
+    Finding,
+    Reading,
+    Setting,
+    Trial,
+    find,
+    read,
+)
+from flyweight.advising.alone import alone, block_of
+from flyweight.advising.preparing import Candidate, candidates, simpler
+from flyweight.advising.rebuilding import Edit, rebuilt
+from flyweight.advising.trying import (
+    Bench,
+    architectural_trial,
+    combined_trial,
+    exact_trials,
+    together,
+)
+from flyweight.advising.widths import widths_of
+from tests.advising.planted import PLANTED, SIZE
+from tests.advising.synthetic import times
+
+EAGER = Setting("eager", 1)
+SECONDS = 0.5
+
+
+def bench_of(key: str) -> tuple[Bench, Reading, Finding]:
+    """A planted network, its reading, and the finding of what is planted."""
+    torch.manual_seed(0)
+    model = PLANTED[key]().eval()
+    example = np.random.default_rng(0).standard_normal((1, 3, SIZE, SIZE), np.float32)
+    reading = read(model, torch.from_numpy(example))
+    (finding,) = [one for one in find(reading, times(reading)) if one.key == key]
+    return Bench(model, key, example, EAGER), reading, finding
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        # For each position: 27 x 128 in the stem and 4 x 128 x 128 / 8 in the blocks are 11648;
+        # with 48 dense channels it would be 27 x 48 + 4 x 48 x 48 = 10512, and with 56 it is 14056.
+        ("groups", ("128 -> 128 channels, 8 groups", "56 -> 56 channels")),
+        ("unequal widths", ("16 -> 192 channels", "56 -> 56 channels")),
+        ("activations", ("elu", "left out")),
+        ("shortcuts", ("add", "left out")),
+        ("channels that don't fit", ("58 -> 58 channels", "64 -> 64 channels")),
+    ],
+)
+def test_alternatives_are_timed_alone_and_in_place(key: str, change: tuple[str, str]) -> None:
+    bench, reading, finding = bench_of(key)
+    trial = architectural_trial(bench, reading, finding, SECONDS)
+    assert trial.kind == ARCHITECTURAL
+    assert trial.about == key
+    assert trial.verdict in (KEPT, WITHDRAWN)
+    for ratio in (trial.ratio, trial.twin):
+        assert ratio is not None
+        assert ratio.rounds >= 3
+    assert change in {(one.before, one.after) for one in trial.changes}
+    assert trial.setting == EAGER
+    assert len(bench.records) == (5 if trial.alone else 3)
+    if trial.alone is not None:
+        assert trial.block.startswith("blocks")
+        share = finding.share
+        assert share is not None
+        assert trial.predicted == pytest.approx(1 - share * (1 - trial.alone.value))
+
+
+def test_fragments_become_one_path() -> None:
+    bench, reading, finding = bench_of("parallel fragments")
+    assert finding.edit is not None
+    # Four convolutions of 64 to 16 channels have the FLOPs of one of 64 to 64.
+    assert {path.middle for path in finding.edit.paths.values()} == {0}
+    trial = architectural_trial(bench, reading, finding, SECONDS)
+    assert trial.flops == pytest.approx(1.0)
+    assert {one.after for one in trial.changes} == {"merged"}
+
+
+def test_what_cannot_be_built_is_said() -> None:
+    bench, reading, finding = bench_of("groups")
+    bad = Finding(
+        **{**vars(finding), "edit": Edit(scale={}, dropped={finding.layers[0]: "nothing"})}
+    )
+    trial = architectural_trial(bench, reading, bad, SECONDS)
+    assert trial.verdict == NOT_TRIED
+    assert "nothing" in trial.why
+    none = Finding(**{**vars(finding), "edit": None, "why_no_edit": "a reason"})
+    assert "a reason" in architectural_trial(bench, reading, none, SECONDS).why
+
+
+def test_several_alternatives_make_one_network() -> None:
+    bench, reading, _ = bench_of("shortcuts")
+    found = find(reading, None)
+    both = [one for one in found if one.key in ("shortcuts", "activations")]
+    trial = combined_trial(bench, reading, both, SECONDS)
+    assert trial.ratio is not None
+    assert {"add", "relu"} <= {one.before for one in trial.changes}
+
+
+def test_exact_advice_is_compared_and_timed() -> None:
+    bench, reading, _ = bench_of("layout changes")
+    smaller = simpler(reading)
+    assert smaller is not None
+    wanted = [
+        Candidate("leave out", EAGER, True),
+        Candidate("lower", Setting("eager", 1, True), True),
+    ]
+    trials = exact_trials(bench, wanted, smaller, SECONDS)
+    assert [one.advice for one in trials] == ["leave out", "lower"]
+    for one in trials:
+        assert one.kind == EXACT
+        assert one.error is not None
+        assert one.error < 1e-5
+        assert one.ratio is not None
+    whole = together(bench, trials, smaller, SECONDS)
+    assert whole is not None
+    assert whole.ratio is not None
+
+
+class Wrong(nn.Module):
+    """Another function of the same shape."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.model(x) + 1
+        return found
+
+
+def test_what_computes_something_else_is_never_timed() -> None:
+    bench, _, _ = bench_of("groups")
+    (trial,) = exact_trials(
+        bench, [Candidate("cheat", EAGER, True)], Wrong(bench.model).eval(), SECONDS
+    )
+    assert trial.verdict == WITHDRAWN
+    assert "something else" in trial.why
+    assert trial.ratio is None
+    assert not bench.records
+
+
+def test_late_candidates_are_not_prepared() -> None:
+    bench, _, _ = bench_of("groups")
+    wanted = [Candidate("first", EAGER), Candidate("late", EAGER)]
+    first, late = exact_trials(bench, wanted, None, SECONDS, until=0.0)
+    assert first.ratio is not None
+    assert late.verdict == NOT_TRIED
+
+
+def test_kept_forms_and_threads_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Candidate] = []
+
+    def noted(bench: Bench, wanted: list[Candidate], *_: object) -> list[Trial]:
+        tried.extend(wanted)
+        return [Trial(wanted[0].advice, EXACT, "", "", KEPT, "")]
+
+    monkeypatch.setattr("flyweight.advising.trying.exact_trials", noted)
+    bench, _, _ = bench_of("groups")
+    kept = [
+        Trial("lower", EXACT, "", "", KEPT, "", setting=Setting("eager", 1, True)),
+        Trial("use 2 threads", EXACT, "", "", KEPT, "", setting=Setting("eager", 2)),
+    ]
+    together(bench, kept, None, SECONDS)
+    assert tried == [Candidate("lower, and use 2 threads", Setting("eager", 2, True))]
+
+
+def test_what_is_tried() -> None:
+    settings = [one.setting for one in candidates(Setting("native", 1), False, False)]
+    assert Setting("onnxruntime", 1, True) in settings
+    assert not any(one.engine == "native" for one in settings)
+    plain = [one.advice for one in candidates(EAGER, True, False)]
+    assert plain[0].startswith("leave out")
+    assert not any("threads" in advice for advice in plain)
+
+
+def test_a_block_alone_computes_what_it_does_in_the_network() -> None:
+    bench, reading, finding = bench_of("groups")
+    network = rebuilt(reading, widths_of(reading.graph.graph), Edit())
+    name, nodes = block_of(finding, reading)
+    part = alone(network, nodes)
+    assert part is not None
+    module, shape = part
+    x = torch.randn(shape)
+    with torch.no_grad():
+        torch.testing.assert_close(module(x), bench.model.get_submodule(name)(x))

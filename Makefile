@@ -1,5 +1,5 @@
 # make demo     measure the smallest networks here and draw the report (report.html, report.png)
-# make test     the tests, without the slow ones;  make test-all  with them
+# make test     the tests, without the slow ones;  make test-all  with them;  make test-slow  these alone
 # make test-exhaustive  what test-all checks on a network of each form, on every network: an hour
 # make lint     ruff and mypy
 # make results  the papers' studies on this machine, within 40 minutes, and docs/results.md of them
@@ -11,7 +11,7 @@ PIP := $(BIN)/pip --disable-pip-version-check install -q -c constraints.txt
 # A process a core, up to four.
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: demo test test-all test-exhaustive lint results docs clean
+.PHONY: demo test test-all test-slow test-exhaustive lint results docs clean
 
 # The native engine needs a C compiler.
 NATIVE := $(if $(shell command -v cc || command -v gcc || command -v clang),--engine native)
@@ -25,6 +25,9 @@ test: .venv/dev
 
 test-all: .venv/dev
 	$(BIN)/python -m pytest $(PARALLEL) -m "not exhaustive"
+
+test-slow: .venv/dev
+	$(BIN)/python -m pytest $(PARALLEL) -m "slow and not exhaustive" $(if $(MINUTES),--minutes $(MINUTES))
 
 test-exhaustive: .venv/dev
 	$(BIN)/python -m pytest $(PARALLEL) -m exhaustive

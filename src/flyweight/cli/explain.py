@@ -63,8 +63,8 @@ def _print(plan: "Explanation") -> None:
     chosen = "measured on this machine" if plan.tuned else "by the fixed rule"
     print(
         f"{plan.network} on {_dimensions(plan.image)}, as the native engine computes it on"
-        f" {plan.cpu}\nblocks {chosen}: pixels x vectors, / inputs at once, * pixels outside,"
-        " | groups that share vectors\n"
+        f" {plan.cpu}\nblocks {chosen}: pixels x vectors, / inputs at once, * pixels outside\n"
+        "| groups whose outputs share a vector\n"
         "rows: worked on at a time, > where the next step reads them from the cache\n"
     )
     table(

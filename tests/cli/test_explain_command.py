@@ -139,14 +139,14 @@ def test_prints_for_people(here: None, capsys: pytest.CaptureFixture[str]) -> No
         "fused",
         "module",
     ]
-    assert " ".join(lines[4].split()) == " ".join(columns)
+    assert " ".join(lines[5].split()) == " ".join(columns)
     (row,) = [line for line in lines if line.endswith("  a")]
     assert row.split()[:6] == ["conv", "1x1", "8x10x8", "8x10x8", "0.01", f"{5120 / 66660:.1%}"]
     assert "add, relu" in row
     assert "0.07 M multiply-adds, 7 steps, 0 of them gathers" in printed
     assert "activations" in printed
     # Numbers are aligned right: those of a column end where its name ends.
-    end = lines[4].index("M madds") + len("M madds")
+    end = lines[5].index("M madds") + len("M madds")
     assert row[:end].endswith("0.01")
 
 

@@ -22,12 +22,17 @@ Call = tuple[str, OpOverload, tuple[Any, ...], Mapping[str, Any], Any]
 """The path of the module that called, the operation, its arguments, and its result."""
 
 
-class _Watch(TorchDispatchMode):
-    """Collects every operation below Python, functional calls included."""
+class Watch(TorchDispatchMode):
+    """Tells of every operation below Python, functional calls included.
 
-    def __init__(self, where: list[str]) -> None:
+    Args:
+        where: the paths of the modules that are being called, the innermost last (see `follow`).
+        told: called with each.
+    """
+
+    def __init__(self, where: list[str], told: Callable[[Call], None]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.calls: list[Call] = []
+        self.told = told
         self.where = where
 
     def __torch_dispatch__(
@@ -38,7 +43,7 @@ class _Watch(TorchDispatchMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         out = func(*args, **(kwargs or {}))
-        self.calls.append((self.where[-1], func, args, kwargs or {}, out))
+        self.told((self.where[-1], func, args, kwargs or {}, out))
         return out
 
 
@@ -90,7 +95,8 @@ def trace(model: nn.Module, input_size: Sequence[int]) -> tuple[nn.Module, list[
     """
     for clone, mode, tolerated in _copies(model):
         where = follow(clone)
-        watch = _Watch(where)
+        calls: list[Call] = []
+        watch = Watch(where, calls.append)
         try:
             _run(clone, mode, input_size, watch)
         except tolerated:
@@ -101,12 +107,12 @@ def trace(model: nn.Module, input_size: Sequence[int]) -> tuple[nn.Module, list[
                 f"{label(model)} doesn't run on an input of {tuple(input_size)}{place}:"
                 f" {first_line(error)}"
             ) from error
-        return clone, watch.calls
+        return clone, calls
     raise UsageError(f"{label(model)} can't be run to be counted")
 
 
 def _run(
-    clone: nn.Module, mode: FakeTensorMode | None, input_size: Sequence[int], watch: _Watch
+    clone: nn.Module, mode: FakeTensorMode | None, input_size: Sequence[int], watch: Watch
 ) -> None:
     """One forward pass, in evaluation mode, leaving the global random state as it was."""
     clone.eval()

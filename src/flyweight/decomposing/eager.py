@@ -12,19 +12,17 @@ import math
 import os
 import statistics
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._ops import OpOverload
 from torch.autograd.profiler import profile, record_function
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from flyweight.counting.formulas import count, is_view
-from flyweight.counting.trace import follow
+from flyweight.counting.trace import Call, Watch, follow
 from flyweight.decomposing.kinds import MOVEMENT, OTHER, kind_of_counted
 from flyweight.decomposing.profile import Operation, Profile, Timing, typical
 from flyweight.engines import Array, Options
@@ -79,31 +77,9 @@ class _Times:
     notes: tuple[int, ...]
 
 
-class _Watch(TorchDispatchMode):
-    """Notes every operation that is called, with what it costs."""
-
-    def __init__(self, where: list[str]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.seen: list[Seen] = []
-        self._where = where
-
-    def __torch_dispatch__(
-        self,
-        func: OpOverload,
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        # In-place operations change what their inputs would be read as, but not their shapes.
-        out = func(*args, **(kwargs or {}))
-        if func.namespace != "prim":
-            self.seen.append(_seen(self._where[-1], func, args, kwargs or {}, out))
-        return out
-
-
-def _seen(
-    module: str, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any
-) -> Seen:
+def _seen(call: Call) -> Seen:
+    """What a call costs. What works in place changes values after it was called, but no shapes."""
+    module, op, args, kwargs, out = call
     name = str(op.overloadpacket)
     counts = None if is_view(op) else count(op, args, kwargs, out)
     results = [t for t in tree_leaves(out) if isinstance(t, Tensor)]
@@ -138,10 +114,16 @@ class EagerProfiler:
     def __init__(self, model: nn.Module, example: Array, options: Options) -> None:
         images = torch.from_numpy(example)
         watched = own_copy(model, images, options.precision)
-        with torch_threads(options.threads), torch.no_grad(), _Watch(follow(watched)) as watch:
+        seen: list[Seen] = []
+
+        def told(call: Call) -> None:
+            if call[1].namespace != "prim":
+                seen.append(_seen(call))
+
+        with torch_threads(options.threads), torch.no_grad(), Watch(follow(watched), told):
             watched(images)
         self.example = example
-        self._seen = watch.seen
+        self._seen = seen
         self._network = label(model)
         self._module = own_copy(model, images, options.precision)
         self._threads = options.threads

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from flyweight.compress.pruning import (
+    ENOUGH,
     by_sensitivity,
     by_spread,
     layers,
@@ -158,6 +159,10 @@ def test_sensitivity_of_a_network() -> None:
         for density, growth in curve[1:]:
             gone = np.abs(weights[name]).sum() - np.abs(pruned(weights[name], density)).sum()
             assert growth == pytest.approx(gone, rel=1e-3)
+        # It ends where the network is lost anyway.
+        assert [growth > ENOUGH for _, growth in curve] == [False] * (len(curve) - 1) + [True]
+    wide = {**weights, "norm.weight": np.ones(1, np.float32)}
+    assert sensitivity(model, wide, loss)["norm.weight"] == [(1.0, 0.0)]
 
 
 def test_rounds() -> None:

@@ -12,10 +12,13 @@ from torch import Tensor, nn
 from flyweight.compress.coded import Floats
 from flyweight.errors import UsageError
 
-TRIED = (0.75, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05)
+TRIED = (0.7, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05)
 """Densities at which a layer's sensitivity is measured."""
+ENOUGH = 1.0
+"""Growth of the loss (in nats) at which a layer isn't pruned further."""
+SMALL = 1e-3
+"""Share of all weights below which a layer keeps its own: there is nothing to gain."""
 _HALVINGS = 60
-_FEWEST = 1e-4
 
 Densities = Mapping[str, float]
 Curve = Sequence[tuple[float, float]]
@@ -179,6 +182,7 @@ def sensitivity(
     """How much the loss grows when one layer alone is pruned, for each layer.
 
     A curve never falls: where fewer weights happen to do better, the larger loss before counts.
+    Layers with hardly any weights, as depthwise ones are, aren't tried, and keep them.
 
     Args:
         model: changed on the way, and afterwards as before.
@@ -187,16 +191,20 @@ def sensitivity(
         show: told the layer, and the share that is done.
     """
     start = loss()
-    curves: dict[str, Curve] = {}
-    for number, (name, one) in enumerate(weights.items()):
-        show(name, number / len(weights))
+    curves: dict[str, Curve] = {name: [(1.0, 0.0)] for name in weights}
+    least = SMALL * sum(one.size for one in weights.values())
+    tried = [name for name, one in weights.items() if one.size >= least]
+    for number, name in enumerate(tried):
+        show(name, number / len(tried))
         curve = [(1.0, 0.0)]
         for density in TRIED:
-            put(model, {name: pruned(one, density)})
+            put(model, {name: pruned(weights[name], density)})
             growth = loss() - start
             grown = growth if math.isfinite(growth) else math.inf
             curve.append((density, max(curve[-1][1], grown)))
-        put(model, {name: one})
+            if grown > ENOUGH:
+                break
+        put(model, {name: weights[name]})
         curves[name] = curve
     return curves
 
@@ -225,10 +233,13 @@ def _met(
         else:
             high = middle
     found = at(high)
-    # Curves end at their last density; what is left to do is done to all layers alike.
-    over = total_density(found, weights) / target
-    if over > 1:
-        found = {name: max(density / over, _FEWEST) for name, density in found.items()}
+    # Curves end somewhere; what is left to do is done to all pruned layers alike.
+    kept = sum(weights[name].size for name, density in found.items() if density == 1)
+    rest = sum(density * weights[name].size for name, density in found.items() if density < 1)
+    wanted = target * sum(one.size for one in weights.values()) - kept
+    if 0 < wanted < rest:
+        share = wanted / rest
+        found = {name: one if one == 1 else one * share for name, one in found.items()}
     return found
 
 

@@ -107,7 +107,7 @@ def test_files_stay_small() -> None:
         "README.md",
         "docs/lowering.md",
         "docs/native.md",
-        "docs/results.md",
+        pytest.param("docs/results.md", marks=pytest.mark.slow),
         pytest.param("docs/networks.md", marks=pytest.mark.slow),
     ],
 )
@@ -132,6 +132,7 @@ def test_help_does_not_wait_for_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_examples_run() -> None:
     done = subprocess.run(
         [sys.executable, "examples/fewer_flops_yet_slower.py", "1"],

@@ -127,9 +127,9 @@ def test_decompressing_what_is_none(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 @pytest.mark.slow
 def test_ctrl_c_and_on(here: Path, tmp_path: Path) -> None:
-    args = [sys.executable, "-m", "flyweight", "compress", str(here / "run"), "--data",
-            str(here / "photos"), "--out", str(tmp_path / "x.fwc"), "--density", "*=0.5", *QUICK[2:],
-            "--epochs", "200"]  # fmt: skip
+    args = [sys.executable, "-m", "flyweight", "compress", str(here / "run"), *QUICK[2:],
+            "--data", str(here / "photos"), "--out", str(tmp_path / "x.fwc"), "--density",
+            "*=0.5", "--epochs", "200"]  # fmt: skip
     started = subprocess.Popen(args, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     folder = tmp_path / "x.fwc.work" / "prune-1"
     for _ in range(600):

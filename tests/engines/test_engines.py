@@ -70,7 +70,9 @@ def agree(model: nn.Module, engine: str, batch: int = 1) -> None:
 
 
 @pytest.mark.parametrize("engine", OTHERS)
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name", [FAMILIES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES[1:])]
+)
 def test_engines_agree_with_float64(name: str, engine: str) -> None:
     agree(trained_like(create_model(name, num_classes=10)), engine, batch=2)
 
@@ -174,6 +176,7 @@ for threads in (1, 2):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs Linux's /proc")
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
 @pytest.mark.parametrize("engine", FAST)

@@ -1,8 +1,8 @@
 """Deep Compression on real networks: SqueezeNet's published stream, and a network trained here.
 
-Writes results/<machine>/deep_compression.jsonl, from which docs/compress.md is generated: a line for
-each network, with the size of every step, its accuracy, and its time beside the first step's. A
-network that has a line is left out, so that an interrupted run goes on. A few minutes each:
+Writes results/<machine>/deep_compression.jsonl, from which docs/compress.md is generated: a line
+for each network, with the size of every step, its accuracy, and its time beside the first step's.
+What has a line is left out, so that an interrupted run goes on. A few minutes each:
 
     python benchmarks/deep_compression.py STREAM IMAGES LABELS RUN SMALL
 
@@ -24,8 +24,8 @@ from typing import Any
 from resuming import RESULTS
 
 from flyweight.cli.app import run
-from flyweight.compress.relative import entropy, relative
 from flyweight.compress import read_published
+from flyweight.compress.relative import entropy, relative
 from flyweight.files import replaced
 from flyweight.measuring.environment import machine_name
 

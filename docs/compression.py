@@ -31,9 +31,10 @@ def squeezenet_table() -> str:
     rows = _rows()
     stream = rows["stream"]
     lines = [
-        "| SqueezeNet 1.0 | bytes | smaller than 32 bits | top-1 right | top-5 right | ms | time over that of 32 bits |",
+        "| SqueezeNet 1.0 | bytes | smaller than 32 bits | top-1 right | top-5 right | ms |"
+        " time over that of 32 bits |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]  # fmt: skip
+    ]
     theirs = rows["squeezenet 8"]
     before = theirs["bytes_before"]
     lines.append(

@@ -62,7 +62,9 @@ def test_a_run_and_back(here: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     inspected = json.loads(said(capsys, "compress", "--inspect", fwc, "--json"))
     assert inspected["bytes"] == last["bytes"]
     assert sum(one["after"] for one in inspected["tensors"]) < last["bytes"]
-    # A compressed file is weights too, and is written again as it is.
+    message = said(capsys, "evaluate", NAME, "--weights", fwc, "--data", here, code=1)
+    assert "is compressed: 'flyweight decompress" in message
+    # Here a compressed file is weights too, and is written again as it is.
     again = tmp_path / "again.fwc"
     said(capsys, "compress", NAME, "--weights", fwc, "--out", again)
     assert again.read_bytes() == fwc.read_bytes()

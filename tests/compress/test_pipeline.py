@@ -13,6 +13,7 @@ from flyweight.compress.holding import sharing_held, zeros_held
 from flyweight.compress.pruning import layers, pruned_layers, put, weights_of
 from flyweight.compress.sharing import shared_layers
 from flyweight.compress.sizes import as_run, state_of
+from flyweight.errors import WeightsError
 from flyweight.training.running import train
 from tests.training.small import ALONE, PIXELS, RECIPE, Small, data, run_of
 
@@ -78,6 +79,14 @@ def test_without_images(trained: dict[str, torch.Tensor]) -> None:
         whole = trained[name].numpy()
         kept = one != 0
         assert np.abs(one - whole)[kept].max() < 0.02 * np.abs(whole).max()
+
+
+@pytest.mark.parametrize("name", ["second.weight", "second.bias", "norm.running_var"])
+def test_weights_that_are_none(trained: dict[str, torch.Tensor], name: str) -> None:
+    model = small(trained)
+    model.state_dict()[name].view(-1)[0] = float("nan")
+    with pytest.raises(WeightsError, match=f"{name} holds NaN"):
+        compress(model, Plan(), None, {})
 
 
 def test_an_interrupted_one_goes_on(

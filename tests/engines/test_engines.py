@@ -82,7 +82,7 @@ def test_compiled_agrees_with_float64() -> None:
     agree(trained_like(create_model("shufflenet_v2_x0_5", num_classes=10)), "compile")
 
 
-@pytest.mark.parametrize("engine", INSTALLED)
+@pytest.mark.parametrize("engine", [*FAST, pytest.param("compile", marks=pytest.mark.slow)])
 def test_small_network_on_every_engine(engine: str) -> None:
     """Dense and depthwise convolution, batch norm, a concatenation; batch of 3."""
 

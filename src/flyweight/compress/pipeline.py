@@ -20,6 +20,7 @@ from flyweight.compress.sizes import (
     packed_with,
     state_of,
 )
+from flyweight.errors import WeightsError
 from flyweight.training.loop import Accuracy
 
 
@@ -112,11 +113,15 @@ def compress(
         The tensors, and where the network stood after each step.
 
     Raises:
-        UsageError: weights that aren't finite, no layers, or bits that aren't 1 to 8.
+        WeightsError: weights that aren't finite.
+        UsageError: no layers, or bits that aren't 1 to 8.
         FlyweightError: as for training.
         KeyboardInterrupt: it was told to stop; the same call, with `how.resume`, goes on.
     """
     model.eval()
+    for name, tensor in state_of(model).items():
+        if not np.isfinite(tensor).all():
+            raise WeightsError(f"{name} holds NaN or infinity: nothing is compressed")
     course = _Course(model, metadata, how, tell)
     course.stage("as it is", FLOAT_BITS, as_run(state_of(model)))
     densities = plan.density

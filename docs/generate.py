@@ -25,6 +25,7 @@ from flyweight.report.peers import (
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
+import compression  # noqa: E402
 import networks  # noqa: E402
 import papers  # noqa: E402
 
@@ -241,6 +242,8 @@ PARTS: dict[str, Callable[[Sequence[Record]], str]] = {
     "native": native,
     "native_said": native_said,
     "native_memory": native_memory,
+    "squeezenet_compressed": lambda records: compression.squeezenet_table(),
+    "small_compressed": lambda records: compression.small_table(),
 }
 
 
@@ -258,20 +261,16 @@ def readme() -> str:
     return generated((ROOT / "README.md").read_text(encoding="utf-8"), read_records(RECORDS))
 
 
-def lowering_page() -> str:
-    """docs/lowering.md with what the records give."""
-    return generated((ROOT / "docs" / "lowering.md").read_text(encoding="utf-8"), [])
-
-
-def native_page() -> str:
-    """docs/native.md with what the records give."""
-    return generated((ROOT / "docs" / "native.md").read_text(encoding="utf-8"), [])
+def page(name: str) -> str:
+    """A page with what the records give."""
+    return generated((ROOT / name).read_text(encoding="utf-8"), [])
 
 
 PAGES: dict[str, Callable[[], str]] = {
     "README.md": readme,
-    "docs/lowering.md": lowering_page,
-    "docs/native.md": native_page,
+    "docs/compress.md": lambda: page("docs/compress.md"),
+    "docs/lowering.md": lambda: page("docs/lowering.md"),
+    "docs/native.md": lambda: page("docs/native.md"),
     "docs/networks.md": networks.page,
     "docs/results.md": papers.page,
 }
@@ -310,22 +309,22 @@ def stale(page: str) -> bool:
 
 def main(*arguments: str) -> int:
     """Rewrite the pages, or say which are stale."""
-    pages = [page for page in arguments if page != "--check"] or list(PAGES)
-    if strange := [page for page in pages if page not in PAGES]:
+    pages = [name for name in arguments if name != "--check"] or list(PAGES)
+    if strange := [name for name in pages if name not in PAGES]:
         print(
             f"not generated: {', '.join(strange)}; these are: {', '.join(PAGES)}", file=sys.stderr
         )
         return 2
     if "--check" in arguments:
-        old = [page for page in pages if stale(page)]
+        old = [name for name in pages if stale(name)]
         if old:
             print(f"not as generated: {', '.join(old)}; run 'make docs'", file=sys.stderr)
         return 1 if old else 0
-    for page in pages:
-        (ROOT / page).write_text(PAGES[page](), encoding="utf-8")
-        if page in PICTURES:
+    for name in pages:
+        (ROOT / name).write_text(PAGES[name](), encoding="utf-8")
+        if name in PICTURES:
             PICTURE.parent.mkdir(exist_ok=True)
-            PICTURES[page]()
+            PICTURES[name]()
     return 0
 
 

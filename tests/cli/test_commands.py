@@ -262,6 +262,7 @@ def test_json_on_stdout_is_json_alone(here: Path) -> None:
     assert {"median_s", "samples_s", "environment"} <= set(lines[0])
 
 
+@pytest.mark.slow
 def test_one_network_that_fails_does_not_end_the_rest(here: Path) -> None:
     done = flyweight(
         "bench", "mine:branches", "mine:small", "--engine", "onnxruntime", "--budget", "300ms",
@@ -338,6 +339,7 @@ def test_ctrl_c_keeps_what_was_measured(here: Path, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["r.jsonl"]
 
 
+@pytest.mark.slow
 def test_killed_run_leaves_readable_records(here: Path, tmp_path: Path) -> None:
     target = tmp_path / "r.jsonl"
     process = start(here, target)

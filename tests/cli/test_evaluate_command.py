@@ -211,6 +211,7 @@ def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Example: flyweight evaluate " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on(here: Path, tmp_path: Path) -> None:
     """Interrupted in a process of its own, then continued to the end in another sitting."""
     many = tmp_path / "many"

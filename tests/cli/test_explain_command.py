@@ -111,6 +111,7 @@ def test_totals(here: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert plan["gathers"] == len(gathers)
 
 
+@pytest.mark.slow
 def test_of_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:
     name = "mobilenet_v2_x0_35"
     plan = explained(["explain", name, "--input", "64", "--cpu", "avx2"], capsys)

@@ -37,6 +37,7 @@ def said(capsys: pytest.CaptureFixture[str], *args: object) -> str:
     return capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_folder(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "page.html"
     lines = said(capsys, folder, "--html", page).splitlines()

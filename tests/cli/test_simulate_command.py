@@ -150,6 +150,7 @@ def test_refused(args: list[str], what: str, capsys: pytest.CaptureFixture[str])
     assert what in refused(capsys, *args)
 
 
+@pytest.mark.slow
 def test_the_study(capsys: pytest.CaptureFixture[str]) -> None:
     """The paper's table beside the model's, without an engine."""
     assert run(["study", "squeezenext_simulated", "--json", "-"]) == 0

@@ -95,6 +95,7 @@ def test_from_photographs_to_c(here: Path, capsys: pytest.CaptureFixture[str]) -
     assert list(out.glob("*.c"))
 
 
+@pytest.mark.slow
 def test_fine_tuning_begins_with_a_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image_folder(here / "fewer", 24)
     shutil.rmtree(here / "fewer" / "top")
@@ -117,6 +118,7 @@ def test_fine_tuning_begins_with_a_run(here: Path, capsys: pytest.CaptureFixture
     assert pretrained.model.options["stem_stride"] == 2
 
 
+@pytest.mark.slow
 def test_a_run_teaches(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = here / "taught"
     said(capsys, "train", "mobilenet_v1_x0_25", "--data", here / "photos", "--out", out,
@@ -181,6 +183,7 @@ def test_no_run_and_no_weights(capsys: pytest.CaptureFixture[str], here: Path) -
     assert "give --weights FILE, or the folder of a training run" in error
 
 
+@pytest.mark.slow
 def test_tensorboard(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("tensorboard")
     said(capsys, "train", NAME, "--data", here / "photos", "--out", tmp_path / "run", *SMALL,
@@ -188,6 +191,7 @@ def test_tensorboard(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert list((tmp_path / "run" / "tensorboard").iterdir())
 
 
+@pytest.mark.slow
 def test_condensenet_is_condensed_when_it_is_trained(
     here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

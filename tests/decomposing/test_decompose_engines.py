@@ -76,7 +76,7 @@ def test_ten_convolutions_and_ten_products(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", EACH)
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("batch", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_one_of_each_class(engine: str, batch: int) -> None:
     found = decomposed(Mixed().eval(), (batch, 3, 16, 16), engine)
     kinds = found.by_kind()

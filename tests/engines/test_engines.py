@@ -70,7 +70,9 @@ def agree(model: nn.Module, engine: str, batch: int = 1) -> None:
 
 
 @pytest.mark.parametrize("engine", OTHERS)
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name", [FAMILIES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES[1:])]
+)
 def test_engines_agree_with_float64(name: str, engine: str) -> None:
     agree(trained_like(create_model(name, num_classes=10)), engine, batch=2)
 
@@ -80,7 +82,7 @@ def test_compiled_agrees_with_float64() -> None:
     agree(trained_like(create_model("shufflenet_v2_x0_5", num_classes=10)), "compile")
 
 
-@pytest.mark.parametrize("engine", INSTALLED)
+@pytest.mark.parametrize("engine", [*FAST, pytest.param("compile", marks=pytest.mark.slow)])
 def test_small_network_on_every_engine(engine: str) -> None:
     """Dense and depthwise convolution, batch norm, a concatenation; batch of 3."""
 
@@ -174,6 +176,7 @@ for threads in (1, 2):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs Linux's /proc")
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
 @pytest.mark.parametrize("engine", FAST)

@@ -151,6 +151,7 @@ def unread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(c_folder, "load", load)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unread")
 def test_the_same_network_gives_the_same_files(tmp_path: Path) -> None:
     torch.manual_seed(5)
@@ -297,6 +298,7 @@ def test_several_outputs(tmp_path: Path) -> None:
     assert best(said) == [(1.5, f"class {i}") for i in range(3)]
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.usefixtures("unread")
 def test_small_in_memory(tmp_path: Path) -> None:
@@ -407,6 +409,7 @@ def test_what_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unread")
 def test_force_replaces_what_an_export_wrote(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -151,6 +151,7 @@ def test_no_paths_of_this_machine(name: str, tmp_path: Path) -> None:
             assert path.encode() not in content or path == "/"
 
 
+@pytest.mark.slow
 def test_weights_of_a_file_bring_their_form_and_preprocessing(tmp_path: Path) -> None:
     torch.manual_seed(3)
     model = create_model("mobilenet_v1_x0_25", num_classes=7, padding="same")
@@ -379,6 +380,7 @@ def test_files_that_belong_together(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.slow
 @needs_data
 @pytest.mark.parametrize("name", REST)
 def test_real_weights_name_the_same_classes(name: str, tmp_path: Path) -> None:

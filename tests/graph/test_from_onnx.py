@@ -60,6 +60,7 @@ def test_many_operators(tmp_path: Path) -> None:
     agrees(path)
 
 
+@pytest.mark.slow
 def test_a_network_of_the_zoo(tmp_path: Path) -> None:
     path = tmp_path / "v2.onnx"
     model = create_model("shufflenet_v2_x0_5").eval()

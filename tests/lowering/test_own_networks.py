@@ -62,6 +62,7 @@ def test_a_network_that_changes_itself_is_refused() -> None:
         lower(Counts(), torch.randn(1, 3, 8, 8))
 
 
+@pytest.mark.slow
 def test_lowered_networks_can_be_captured_again() -> None:
     model = randomise(YoloLike())
     x = torch.randn(2, 3, 64, 64)

@@ -95,7 +95,7 @@ class Random(nn.Module):
         return (torch.cat([x, *kept], 1), x.mean((2, 3)))
 
 
-@pytest.mark.parametrize("length", [4, 9])
+@pytest.mark.parametrize("length", [4, pytest.param(9, marks=pytest.mark.slow)])
 def test_random_networks(length: int) -> None:
     @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
     @given(

@@ -23,7 +23,14 @@ def convolutions(module: fx.GraphModule) -> list[tuple[int, int, int]]:
     return found
 
 
-@pytest.mark.parametrize("engine", [name for name in RULES if name])
+@pytest.mark.parametrize(
+    "engine",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in ("compile", "eager") else [])
+        for name in RULES
+        if name
+    ],
+)
 def test_every_engine_gets_an_equal_network(engine: str) -> None:
     torch.manual_seed(0)
     check(create_model("shufflenet_v1_x0_5_g3", repeats=(2, 2, 1)), 64, engine=engine)
@@ -55,6 +62,7 @@ def test_zeros_stay_out_of_what_makes_them_infinite() -> None:
     assert convolutions(module)[1][0] == 10
 
 
+@pytest.mark.slow
 def test_openvino_gets_an_index_for_a_shuffle_of_few_groups() -> None:
     for groups, expected in ((3, "index_select"), (8, "transpose")):
         name = f"shufflenet_v1_x1_0_g{groups}"

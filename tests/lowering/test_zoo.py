@@ -10,15 +10,10 @@ from tests.lowering.agreement import check
 from tests.zoo.forms import FORMS
 
 QUICK = (
-    "shufflenet_v2",
-    "shufflenet_v2_halved_options",
     "shufflenet_v2_se_concat",
     "shufflenet_v1_se",
     "squeezenet_complex_bypass",
-    "densenet",
     "condensenet",
-    "igcv2",
-    "alexnet",
 )
 SLOW = [form for form in FORMS if form not in QUICK]
 
@@ -83,6 +78,7 @@ def test_no_shuffle_and_no_full_width_unit_is_left_in_shufflenet_v2(form: str) -
     assert sorted(widths(module, "cat")) == sorted(expected)
 
 
+@pytest.mark.slow
 def test_no_shuffle_is_left_before_a_depthwise_convolution_in_shufflenet_v1() -> None:
     module = lowered("shufflenet_v1_x1_0_g3", {"repeats": (3, 3, 2)}, torch.float64)
     transposes = [n for n in module.graph.nodes if getattr(n.target, "_opname", "") == "transpose"]

@@ -107,7 +107,11 @@ def shared(plan: Plan) -> list[Abreast | None]:
 
 
 @pytest.mark.parametrize(
-    ("case", "lanes"), itertools.product(CASES, BY_LANES), ids=lambda value: str(value)
+    ("case", "lanes"),
+    [
+        pytest.param(case, lanes, marks=[pytest.mark.slow] if lanes != 8 else [])
+        for case, lanes in itertools.product(CASES, BY_LANES)
+    ],
 )
 @pytest.mark.parametrize("size", [(7, 9)])
 def test_groups_share_vectors(case: str, lanes: int, size: tuple[int, int]) -> None:

@@ -99,6 +99,7 @@ def test_any_layers_in_a_row(kinds: list[tuple[str, int]], size: int, threads: i
     assert all(chain.kept for chain in plan.chains)
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_the_same_bits_as_without(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each sum has the same terms in the same order."""
@@ -141,6 +142,7 @@ def read_by(plan: Plan) -> dict[int, list[int]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenet_v2_x1_0", "shufflenet_v2_x1_0", "igcv2_x0_25"])
 def test_chains_of_networks(name: str) -> None:
     with torch.no_grad():

@@ -74,6 +74,7 @@ def every_cut(isa: Isa, start: int) -> Choose:
     return lambda shape, isa: blocks[next(turn) % len(blocks)]
 
 
+@pytest.mark.slow
 def test_cuts_and_instruction_sets(model: Mixed) -> None:
     """Plans for vectors as long give the same, however their convolutions are cut up."""
     x = images(2)
@@ -91,6 +92,7 @@ def test_cuts_and_instruction_sets(model: Mixed) -> None:
             assert error(mine, true) < 2e-6
 
 
+@pytest.mark.slow
 def test_instances_side_by_side(model: Mixed) -> None:
     """Of one library and of several, with threads of their own; an instance takes turns."""
     x = images(6)

@@ -256,6 +256,7 @@ def small() -> nn.Module:
     ).eval()  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_block_gives_the_same_bits() -> None:
     model, isa = small(), host_isa()
     x = torch.randn(2, 3, 25, 23, generator=torch.Generator().manual_seed(0))

@@ -11,18 +11,11 @@ from tests.zoo.forms import FORMS
 pytestmark = needs_compiler
 
 QUICK = (
-    "shufflenet_v2",
-    "shufflenet_v2_halved_options",
     "shufflenet_v2_se_concat",
     "shufflenet_v1_se",
-    "mobilenet_v1_same",
     "squeezenet",
-    "densenet",
     "condensenet",
-    "alexnet",
-    "resnet_b",
     "resnext",
-    "xception_light",
 )
 SLOW = [form for form in FORMS if form not in QUICK]
 

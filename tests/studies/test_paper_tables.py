@@ -9,6 +9,9 @@ from flyweight.studies.catalogue import OF_OTHER_PAPERS
 from flyweight.zoo import model_info
 from flyweight.zoo.published import Published
 
+# Studies that build and count many networks.
+LONG = ("squeezenext_accuracy", "squeezenext_wider", "squeezenext_simulated",
+        "shufflenet_v1_table2")  # fmt: skip
 # Names of columns, by what the zoo calls the figure.
 FIGURES = {
     "FLOPs": "mflops",
@@ -72,7 +75,13 @@ def test_rows_are_consistent() -> None:
                 assert any(value is not None for value in case.published)
 
 
-@pytest.mark.parametrize("name", [study.name for study in OF_OTHER_PAPERS])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(study.name, marks=[pytest.mark.slow] if study.name in LONG else [])
+        for study in OF_OTHER_PAPERS
+    ],
+)
 def test_tables_without_times(name: str) -> None:
     """Every network builds and is counted, and every row has a value for each column."""
     result = study_result(STUDIES[name])

@@ -1,8 +1,10 @@
 """SqueezeNet's tables: figures worked out by hand, and the printed text."""
 
 import pytest
+import torch
 
 from flyweight.studies import STUDIES
+from flyweight.studies.compressed_sizes import compressed
 from tests.studies.table_reading import case, cells, computed, counted
 
 # Fire modules: channels read, squeeze, expand, and the shares of weights that pruning keeps (for
@@ -72,6 +74,20 @@ def test_compression() -> None:
     for row in rows.rows:
         size = row[4] or row[3]
         assert 240 / float(size) == pytest.approx(row[5], rel=0.02)  # type: ignore[arg-type]
+
+
+def test_compressed_sizes() -> None:
+    """Near what is printed, which has Huffman codes for AlexNet (6.9); and by hand for a layer."""
+    found = computed("squeezenet_table2").column("compressed, at the printed densities")
+    assert found[2] == pytest.approx(27, rel=0.02)
+    assert 6.9 < float(found[3] or 0) < 10
+    assert found[5] == pytest.approx(0.66, rel=0.02)
+    assert 0.47 < float(found[6] or 0) < 0.56
+    assert [found[row] for row in (0, 1, 4)] == [None] * 3
+    sizes = compressed(torch.nn.Sequential(torch.nn.Linear(100, 10)), (0.2,), 8, 5)
+    assert sizes.pruned == 4 * (0.2 * 1000 + 10)
+    entries = 1000 * 0.2 * (1 + 0.8**16 / (1 - 0.8**16))  # a filler for each 16 zeros of a gap
+    assert sizes.shared == pytest.approx(entries * 9 / 8 + 4 * 32 + 4 * 10)
 
 
 def test_bypasses() -> None:

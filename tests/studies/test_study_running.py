@@ -79,6 +79,7 @@ def test_interrupted_between_rounds() -> None:
     assert {record.n for record in result.records} == {3}
 
 
+@pytest.mark.slow
 def test_going_on() -> None:
     """Series that the records hold whole aren't timed again; one that was cut short is."""
     prepared: list[str] = []

@@ -64,6 +64,7 @@ def test_what_is_left_is_shared_out() -> None:
     assert next_budget_s(budget, 400, Todo(20, 12), preparing_s=2) is None
 
 
+@pytest.mark.slow
 def test_several_studies() -> None:
     kept: list[int] = []
     told: list[tuple[str, float]] = []

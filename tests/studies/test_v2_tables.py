@@ -52,7 +52,7 @@ DEVIATIONS = {
 }
 
 
-@pytest.mark.parametrize("side", [56, 28])
+@pytest.mark.parametrize("side", [pytest.param(56, marks=pytest.mark.slow), 28])
 @pytest.mark.parametrize("index", range(3))
 def test_units(side: int, index: int) -> None:
     width = (64, 128, 256)[index]
@@ -128,7 +128,13 @@ COUNTED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("level", COUNTED)
+@pytest.mark.parametrize(
+    "level",
+    [
+        pytest.param(level, marks=[pytest.mark.slow] if level in ("300M", "500M") else [])
+        for level in COUNTED
+    ],
+)
 def test_flops_of_table8(level: str) -> None:
     for label, expected in COUNTED[level].items():
         assert madds("table8", level, label) == pytest.approx(expected, abs=0.006)

@@ -66,7 +66,9 @@ def losses(
     return found
 
 
-@pytest.mark.parametrize(("norm", "accumulate"), [("plain", 1), ("norm", 2)])
+@pytest.mark.parametrize(
+    ("norm", "accumulate"), [pytest.param("plain", 1, marks=pytest.mark.slow), ("norm", 2)]
+)
 def test_two_processes_learn_as_one(tmp_path: Path, norm: str, accumulate: int) -> None:
     """The same losses, up to the order of float32 sums: 1 part in 10,000 over ten steps.
 
@@ -82,6 +84,7 @@ def test_two_processes_learn_as_one(tmp_path: Path, norm: str, accumulate: int) 
     assert sum(two[1] for two in together) == pytest.approx(sum(one[1] for one in alone), abs=2)
 
 
+@pytest.mark.slow
 def test_two_processes_go_on_as_one_did(tmp_path: Path) -> None:
     """A run that one process began is continued by two, with the same losses."""
     straight = losses(tmp_path / "straight", 1, "plain", 1)

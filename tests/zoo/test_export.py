@@ -49,16 +49,10 @@ def agree(name: str, options: Mapping[str, object]) -> None:
 
 # Each has operations that no other of these has; the rest take their time where there is more.
 QUICK = (
-    "shufflenet_v2",
     "shufflenet_v2_se",
-    "shufflenet_v1",
     "mobilenet_v1_same",
-    "alexnet",
     "condensenet",
-    "condensenet_train",
-    "resnet",
     "squeezenet_complex_bypass",
-    "xception",
 )
 SLOW = [form for form in FORMS if form not in QUICK]
 

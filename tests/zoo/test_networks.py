@@ -103,6 +103,9 @@ def light(name: str, **options: object) -> Network:
     return create_model(name, **options) if few else outline(name, **options)
 
 
+OTHER_SIZES = ((32, 32), (64, 33), (97, 225))
+
+
 def images(model: nn.Module, *shape: int) -> torch.Tensor:
     return torch.zeros(*shape, device=next(model.parameters()).device)
 
@@ -129,7 +132,9 @@ def test_stages_are_as_announced(name: str) -> None:
         assert model.forward_head(maps[-1], pre_logits=True).shape == (1, model.num_features)
 
 
-@pytest.mark.parametrize("size", [(32, 32), (33, 47), (64, 33), (97, 225)])
+@pytest.mark.parametrize(
+    "size", [(33, 47), *(pytest.param(one, marks=pytest.mark.slow) for one in OTHER_SIZES)]
+)
 @pytest.mark.parametrize("form", FORMS)
 def test_any_input_of_its_smallest_size_or_more(form: str, size: tuple[int, int]) -> None:
     name, options = FORMS[form]

@@ -17,6 +17,7 @@ from flyweight.cli import (
     catalogue,
     classify,
     compare,
+    compress,
     cost,
     decompose,
     evaluate,
@@ -49,6 +50,8 @@ app.command("classify")(classify.classify_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("decompose")(decompose.decompose_command)
 app.command("train")(train.train_command)
+app.command("compress")(compress.compress_command)
+app.command("decompress")(compress.decompress_command)
 app.command("lower")(lower.lower_command)
 app.command("explain")(explain.explain_command)
 app.command("export")(export.export_command)

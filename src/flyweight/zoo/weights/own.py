@@ -58,16 +58,33 @@ def save_weights(
     """
     if not model.variant:
         raise UsageError("save_weights needs a network that create_model made")
-    options = all_options(model.variant, model.options)
+    metadata = metadata_of(model.variant, model.options, preprocessing, classes)
+    state = {key: tensor.contiguous().cpu() for key, tensor in model.state_dict().items()}
+    with replaced(Path(file)) as temporary:
+        save_file(state, temporary, metadata)
+
+
+def metadata_of(
+    variant: str,
+    options: Mapping[str, object],
+    preprocessing: Preprocessing,
+    classes: Sequence[str] = (),
+) -> dict[str, str]:
+    """What a file says of a network beside its tensors.
+
+    Args:
+        variant: as `create_model` knows it.
+        options: that it was created with.
+        preprocessing: what the weights were trained with.
+        classes: what the outputs stand for, where that is known.
+    """
     saved = {
-        "variant": model.variant,
-        "options": differing(options, all_options(model.variant, {})),
+        "variant": variant,
+        "options": differing(all_options(variant, options), all_options(variant, {})),
         "preprocessing": dataclasses.asdict(preprocessing),
         **({"classes": list(classes)} if classes else {}),
     }
-    state = {key: tensor.contiguous().cpu() for key, tensor in model.state_dict().items()}
-    with replaced(Path(file)) as temporary:
-        save_file(state, temporary, {NAME: json.dumps(saved)})
+    return {NAME: json.dumps(saved)}
 
 
 def read_saved(path: Path, metadata: Mapping[str, str]) -> Saved | None:

@@ -17,6 +17,8 @@ from flyweight.zoo.weights import caffemodel
 # What training scripts call the weights inside a checkpoint, and what wrappers put before names.
 _NESTED = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.")
+_COMPRESSED = b"\x93FWC"
+"""How the files begin that 'flyweight compress' writes."""
 
 _UNREADABLE = "damaged, cut short, or not what it seems: unreadable"
 
@@ -44,6 +46,10 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         tensors, metadata = _read_safetensors(path)
     elif head.startswith((b"PK\x03\x04", b"\x80")):
         tensors = _state_dict(path, _read_checkpoint(path, zipped=head.startswith(b"PK")))
+    elif head.startswith(_COMPRESSED):
+        raise WeightsError(
+            f"{path} is compressed: 'flyweight decompress {path} --out FILE.safetensors' first"
+        )
     else:
         raise WeightsError(
             f"{path}: neither safetensors nor a PyTorch checkpoint: it begins with {head[:16]!r}"

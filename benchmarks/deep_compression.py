@@ -1,0 +1,111 @@
+"""Deep Compression on real networks: SqueezeNet's published stream, and a network trained here.
+
+Writes results/<machine>/deep_compression.jsonl, from which docs/compress.md is generated: a line
+for each network, with the size of every step, its accuracy, and its time beside the first step's.
+What has a line is left out, so that an interrupted run goes on. A few minutes each:
+
+    python benchmarks/deep_compression.py STREAM IMAGES LABELS RUN SMALL
+
+Args:
+    STREAM: compressed_SqueezeNet.net, as SqueezeNet's authors published it.
+    IMAGES, LABELS: images of 227 x 227 pixels, and a text file with the class of each.
+    RUN, SMALL: a folder that examples/train_on_small_images.py wrote, and the images it read.
+"""
+
+import contextlib
+import io
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from resuming import RESULTS
+
+from flyweight.cli.app import run
+from flyweight.compress import read_published
+from flyweight.compress.relative import entropy, relative
+from flyweight.files import replaced
+from flyweight.measuring.environment import machine_name
+
+NAME = "squeezenet_1_0"
+FILE = "deep_compression.jsonl"
+BUDGET = "40s"
+SQUEEZENET_BITS = (8, 6, 5, 4)
+SMALL_BITS, DENSITY, EPOCHS = ("8", "5", "3"), "0.2", "1"
+
+
+def said(*args: str) -> Any:
+    """What a command prints as JSON."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        code = run([*args, "--json"])
+    if code != 0:
+        sys.exit(code)
+    return json.loads(out.getvalue())
+
+
+def squeezenet(stream: str, images: str, labels: str, bits: int) -> dict[str, Any]:
+    """The published weights again in codes of so many bits, without training; 8 are theirs."""
+    with tempfile.TemporaryDirectory() as folder:
+        out, weights = Path(folder, "sq.fwc"), Path(folder, "sq.safetensors")
+        found = said("compress", NAME, "--weights", stream, "--out", str(out), "--bits",
+                     str(bits), "--budget", BUDGET)  # fmt: skip
+        run(["decompress", str(out), "--out", str(weights)])
+        accuracy = said("evaluate", NAME, "--weights", str(weights), "--data", images, "--labels",
+                        labels, "--resize", "none")  # fmt: skip
+    last = found["steps"][-1]
+    return {
+        "network": NAME,
+        "bits": bits,
+        "bytes_before": found["steps"][0]["bytes"],
+        **{key: last[key] for key in ("bytes", "density", "median_s", "time_over_first")},
+        **{key: accuracy[key] for key in ("n", "top1", "top5")},
+    }
+
+
+def stream_size(stream: str) -> dict[str, Any]:
+    """The stream as it was published, and what Huffman codes can't go below."""
+    bits = 0.0
+    for one in read_published(Path(stream)).coded().values():
+        entries, gaps = relative(one.codes.reshape(-1))
+        bits += len(entries) * (entropy(entries) + entropy(gaps))
+    return {"network": NAME, "stream_bytes": Path(stream).stat().st_size, "entropy_bytes": bits / 8}
+
+
+def small(trained: str, images: str, bits: str) -> dict[str, Any]:
+    """A network trained here: pruned, shared, and trained between the steps."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = said("compress", trained, "--data", images, "--density", DENSITY, "--bits", bits,
+                     "--epochs", EPOCHS, "--out", str(Path(folder, "small.fwc")), "--budget",
+                     BUDGET)  # fmt: skip
+    about = json.loads(Path(trained, "run.json").read_text(encoding="utf-8"))
+    return {
+        "network": about["network"], "bits": int(bits), "epochs": EPOCHS, "engine": found["engine"],
+        "steps": found["steps"],
+    }  # fmt: skip
+
+
+def main(stream: str, images: str, labels: str, trained: str, small_images: str) -> int:
+    todo: dict[str, Callable[[], dict[str, Any]]] = {"stream": lambda: stream_size(stream)}
+    for bits in SQUEEZENET_BITS:
+        todo[f"squeezenet {bits}"] = lambda bits=bits: squeezenet(stream, images, labels, bits)
+    for few in SMALL_BITS:
+        todo[f"small {few}"] = lambda few=few: small(trained, small_images, few)
+    path = RESULTS / machine_name() / FILE
+    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    for case, measured in todo.items():
+        if any(row["case"] == case for row in rows):
+            continue
+        print(case, flush=True)
+        rows.append({"case": case, **measured()})
+        with replaced(path) as temporary:
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 6:
+        sys.exit(__doc__)
+    sys.exit(main(*sys.argv[1:]))

@@ -34,11 +34,13 @@ def advise_command(
         int | None, typer.Option(help="CPU threads, if no others are to be tried; else 1.")
     ] = None,
     input: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--input", help="Image side, channels,height,width, or the whole shape: 8,3,224,224."
+            "--input",
+            help="Image side, channels,height,width, or the whole shape: 8,3,224,224; what an"
+            " .onnx file declares, or else 224.",
         ),
-    ] = "224",
+    ] = None,
     budget: Annotated[str, typer.Option(help="Time for all of it: 120s, 5m.")] = "120s",
     apply: Annotated[
         Path | None,
@@ -59,7 +61,7 @@ def advise_command(
 
     Example: flyweight advise my_package.my_module:my_network --engine eager --budget 5m
     """
-    size, budget_s = input_shape(input), seconds(budget)
+    size, budget_s = None if input is None else input_shape(input), seconds(budget)
     for path in (html, None if json in (None, STDOUT) else Path(json or "")):
         if path is not None:
             check_writable(path)

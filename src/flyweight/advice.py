@@ -111,9 +111,9 @@ def check_reading(model: OnnxNetwork, example: Array) -> None:
         ) from error
     with torch.no_grad():
         found = tuple(one.numpy() for one in tree_leaves(model(torch.from_numpy(example))))
-    error = error_of(tuple(expected), found)
-    if not error <= AGREEMENT:
+    difference = error_of(tuple(expected), found)
+    if not difference <= AGREEMENT:
         raise CaptureError(
             f"{path} can't be read: what is understood of it differs from what ONNX Runtime"
-            f" computes by {error:.1e} of the largest value; please report this file"
+            f" computes by {difference:.1e} of the largest value; please report this file"
         )

@@ -372,9 +372,7 @@ class Detect(nn.Module):
         super().__init__()
         self.nc, self.reg_max, self.no = nc, 4, nc + 16
         self.stride = [8.0, 16.0]
-        self.cv2 = nn.ModuleList(
-            nn.Sequential(ConvAct(c, 16, 3), nn.Conv2d(16, 16, 1)) for c in ch
-        )
+        self.cv2 = nn.ModuleList(nn.Sequential(ConvAct(c, 16, 3), nn.Conv2d(16, 16, 1)) for c in ch)
         self.cv3 = nn.ModuleList(
             nn.Sequential(ConvAct(c, c, 3, g=c), ConvAct(c, 16), nn.Conv2d(16, nc, 1)) for c in ch
         )
@@ -445,11 +443,7 @@ class FromTable(nn.Module):
         at: Any = x
         for m in self.model:
             if m.f != -1:
-                at = (
-                    y[m.f]
-                    if isinstance(m.f, int)
-                    else [at if j == -1 else y[j] for j in m.f]
-                )
+                at = y[m.f] if isinstance(m.f, int) else [at if j == -1 else y[j] for j in m.f]
             at = m(at)
             y.append(at if m.i in self.save else None)
         return at
@@ -516,7 +510,7 @@ class Hybrid(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(ConvAct(3, 16, 3, 2), ConvAct(16, 32, 3, 2), ConvAct(32, 32, 3, 2))
+        self.stem = nn.Sequential(*(ConvAct(c, d, 3, 2) for c, d in ((3, 16), (16, 32), (32, 32))))
         self.token = nn.Parameter(torch.zeros(1, 1, 32))
         self.position = nn.Parameter(torch.randn(1, 65, 32))
         self.norm, self.attend = nn.LayerNorm(32), Attend(32, 4, 65)
@@ -731,6 +725,7 @@ PARTLY: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "traced": (traced, "ScriptModule"),
     "scripted within": (scripted_part, "ScriptModule"),
     "NumPy": (ToNumpy, "leaves PyTorch for NumPy"),
+    "no tensor": (Nothing, "returns no tensor"),
 }
 """Networks that run, but can't be captured: what is said."""
 
@@ -738,6 +733,5 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "a dictionary": (Dictionary, "doesn't run on an input"),
     "lazy": (Lazy, "uninitialized|lazy|before the first"),
     "double": (doubled, "doesn't run on an input"),
-    "no tensor": (Nothing, "returns no tensor"),
 }
 """Networks that can't be run here, and what is said."""

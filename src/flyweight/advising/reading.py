@@ -139,7 +139,8 @@ def read(model: nn.Module, example: Tensor) -> Reading:
     captured = capture(frozen_copy(model).cpu(), example)
     with quiet(), torch.no_grad():
         module = captured.run_decompositions({}).module()
-    kinds = {name: type(one).__name__ for name, one in model.named_modules()}
+    modules = model.named_modules(remove_duplicate=False)  # one module may serve in many places
+    kinds = {name: type(one).__name__ for name, one in modules}
     assert isinstance(module, fx.GraphModule)
     return Reading(module, {layer.node: layer for layer in _layers(module, kinds)})
 

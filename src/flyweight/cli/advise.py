@@ -2,6 +2,7 @@
 
 import json as json_module
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from flyweight.files import check_writable, replaced
 
 if TYPE_CHECKING:
     from flyweight.advising import Advice, Finding, Trial
+    from flyweight.measuring import Progress
 
 SHOWN = 5
 """Findings, changed layers and places that are printed; --json and --html have all."""
@@ -72,9 +74,10 @@ def advise_command(
     target = None if apply is None else target_for(apply, force)
     model = to_advise(name)
     with Bar() as bar:
+        shown = _Shown(bar, budget_s)
         advice = advise(
             model, size, engine, threads, budget_s, network=name,
-            told=lambda text: bar.show(text, 0.0), progress=bar.step,
+            told=shown.tell, progress=shown.step,
         )  # fmt: skip
     if json != STDOUT:
         print_advice(advice)
@@ -90,6 +93,27 @@ def advise_command(
         note("flyweight: interrupted; what was known until then is shown")
         return INTERRUPTED
     return 0
+
+
+class _Shown:
+    """What is being tried, and how much of the time is over."""
+
+    def __init__(self, bar: Bar, budget_s: float) -> None:
+        self._bar, self._budget_s = bar, budget_s
+        self._begun, self._doing = time.monotonic(), ""
+
+    def tell(self, text: str) -> None:
+        """Something else is done from now on."""
+        self._doing = text
+        self._show("")
+
+    def step(self, step: "Progress") -> None:
+        """A measurement goes on."""
+        self._show(", warming up" if step.phase == "warm-up" else f", round {step.rounds}")
+
+    def _show(self, more: str) -> None:
+        share = (time.monotonic() - self._begun) / self._budget_s
+        self._bar.show(f"{self._doing}{more}", share)
 
 
 def input_shape(text: str) -> tuple[int, ...]:

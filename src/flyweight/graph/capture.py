@@ -96,9 +96,20 @@ def capture(model: nn.Module, example: Tensor, dynamic_batch: bool = False) -> E
 
 
 def _export(model: nn.Module, images: Tensor, dynamic_batch: bool) -> ExportedProgram:
-    shapes = ({0: torch.export.Dim("batch", min=1)},) if dynamic_batch else None
+    shapes: Any = ({0: torch.export.Dim("batch", min=1)},) if dynamic_batch else None
+    if shapes and _takes_any_number(model):
+        shapes = (shapes,)  # forward(self, *inputs): PyTorch has them as one argument
     with quiet(), torch.no_grad():
         return torch.export.export(model, (images,), dynamic_shapes=shapes)
+
+
+def _takes_any_number(model: nn.Module) -> bool:
+    """Whether the first argument of the module's forward is a tuple of all that are given."""
+    try:
+        parameters = list(inspect.signature(model.forward).parameters.values())
+    except (TypeError, ValueError):
+        return False
+    return bool(parameters) and parameters[0].kind is inspect.Parameter.VAR_POSITIONAL
 
 
 def _outputs(program: ExportedProgram) -> list[Any]:

@@ -15,6 +15,7 @@ import onnx
 import torch
 from onnx import NodeProto, numpy_helper
 from onnx.external_data_helper import load_external_data_for_model
+from onnx.inliner import inline_local_functions
 from torch import Tensor, nn
 
 from flyweight.errors import CaptureError, UsageError, first_line
@@ -81,7 +82,7 @@ def _loaded(path: Path) -> onnx.ModelProto:
         raise UsageError(
             f"{path}: the data that belongs beside it can't be read: {first_line(error)}"
         ) from error
-    return onnx.inliner.inline_local_functions(model) if model.functions else model
+    return inline_local_functions(model) if model.functions else model
 
 
 def _declared(path: Path, held: onnx.ValueInfoProto) -> tuple[int | None, ...] | None:
@@ -344,6 +345,7 @@ class OnnxNumbers:
         self._inputs = [constants.get(name) if name else _NONE for name in node.input]
 
     def __call__(self, *computed: Any) -> Any:
+        """What the node puts out."""
         left = iter(computed)
         inputs = [
             None if one is _NONE else next(left) if one is None else one for one in self._inputs

@@ -43,12 +43,14 @@ def _axes(attributes: Attributes, inputs: Sequence[Any]) -> list[int] | None:
 
 
 def _unsqueeze(attributes: Attributes, inputs: Sequence[Any]) -> Numbers:
-    return np.expand_dims(inputs[0], tuple(_axes(attributes, inputs) or ()))
+    found: Numbers = np.expand_dims(inputs[0], tuple(_axes(attributes, inputs) or ()))
+    return found
 
 
 def _squeeze(attributes: Attributes, inputs: Sequence[Any]) -> Numbers:
     axes = _axes(attributes, inputs)
-    return np.squeeze(inputs[0], None if axes is None else tuple(axes))
+    found: Numbers = np.squeeze(inputs[0], None if axes is None else tuple(axes))
+    return found
 
 
 def _gather(attributes: Attributes, inputs: Sequence[Any]) -> Numbers:
@@ -79,9 +81,7 @@ def _cast(attributes: Attributes, inputs: Sequence[Any]) -> Numbers:
     if not open_sizes:
         return x.astype(wanted)
     if wanted.kind == "f":
-        found = np.empty_like(x)
-        found.flat = [torch.sym_float(one) for one in x.flat]
-        return found
+        return _objects([torch.sym_float(one) for one in x.flat]).reshape(x.shape)
     return x
 
 
@@ -119,10 +119,8 @@ def _expand(attributes: Attributes, inputs: Sequence[Any]) -> Numbers:
 
 def _reduce_prod(attributes: Attributes, inputs: Sequence[Any]) -> Any:
     axes = _axes(attributes, inputs)
-    keeps = bool(attributes.get("keepdims", 1))
-    return np.multiply.reduce(
-        inputs[0], axis=None if axes is None else tuple(axes), keepdims=keeps
-    )
+    along = None if axes is None else tuple(axes)
+    return np.prod(inputs[0], axis=along, keepdims=bool(attributes.get("keepdims", 1)))
 
 
 def _concat(attributes: Attributes, inputs: Sequence[Any]) -> Numbers:

@@ -32,7 +32,8 @@ def _gemm(attributes: Attributes, inputs: Sequence[Any]) -> Tensor:
     if alpha == 1.0 and (bias is None or (beta == 1.0 and bias.dim() == 1)):
         return F.linear(x, weight, bias)
     found = alpha * F.linear(x, weight)
-    return found if bias is None else found + beta * bias
+    whole: Tensor = found if bias is None else found + beta * bias
+    return whole
 
 
 def _batch_norm(attributes: Attributes, inputs: Sequence[Any]) -> Tensor:
@@ -52,9 +53,7 @@ def _layer_norm(attributes: Attributes, inputs: Sequence[Any]) -> Tensor:
     x: Tensor = inputs[0]
     axis = attributes.get("axis", -1) % x.dim()
     bias = inputs[2] if len(inputs) > 2 else None
-    return F.layer_norm(
-        x, x.shape[axis:], inputs[1], bias, eps=attributes.get("epsilon", 1e-5)
-    )
+    return F.layer_norm(x, x.shape[axis:], inputs[1], bias, eps=attributes.get("epsilon", 1e-5))
 
 
 def _local_norm(attributes: Attributes, inputs: Sequence[Any]) -> Tensor:
@@ -185,14 +184,16 @@ def _depth_to_space(attributes: Attributes, inputs: Sequence[Any]) -> Tensor:
         return F.pixel_shuffle(x, side)
     batch, channels, height, width = x.shape
     y = x.reshape(batch, side, side, channels // side**2, height, width)
-    return y.permute(0, 3, 4, 1, 5, 2).reshape(batch, -1, height * side, width * side)
+    found: Tensor = y.permute(0, 3, 4, 1, 5, 2).reshape(batch, -1, height * side, width * side)
+    return found
 
 
 def _space_to_depth(attributes: Attributes, inputs: Sequence[Any]) -> Tensor:
     x, side = inputs[0], attributes["blocksize"]
     batch, channels, height, width = x.shape
     y = x.reshape(batch, channels, height // side, side, width // side, side)
-    return y.permute(0, 3, 5, 1, 2, 4).reshape(batch, -1, height // side, width // side)
+    found: Tensor = y.permute(0, 3, 5, 1, 2, 4).reshape(batch, -1, height // side, width // side)
+    return found
 
 
 def _dequantize(attributes: Attributes, inputs: Sequence[Any]) -> Tensor:
@@ -203,7 +204,8 @@ def _dequantize(attributes: Attributes, inputs: Sequence[Any]) -> Tensor:
         sizes = [1] * x.dim()
         sizes[attributes.get("axis", 1)] = -1
         scale, zero = scale.reshape(sizes), zero.reshape(sizes) if zero.dim() else zero
-    return (x.float() - zero.float()) * scale
+    found: Tensor = (x.float() - zero.float()) * scale
+    return found
 
 
 def _expand(attributes: Attributes, inputs: Sequence[Any]) -> Tensor:

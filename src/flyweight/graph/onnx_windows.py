@@ -111,7 +111,8 @@ def average_pool(attributes: Attributes, inputs: Sequence[Any]) -> Tensor:
     if x is inputs[0] or counts:
         return found
     own = F.pad(torch.ones_like(inputs[0][:1, :1]), _sides(_pads(attributes, inputs[0], kernel)))
-    return found / pool(own, kernel, strides, padding, above, counts)
+    shares: Tensor = pool(own, kernel, strides, padding, above, counts)
+    return found / shares
 
 
 def pad(attributes: Attributes, inputs: Sequence[Any]) -> Tensor:

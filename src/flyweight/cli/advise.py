@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flyweight.cli.advise_hardware import advise_on_target, check_target
 from flyweight.cli.arguments import seconds, shape
 from flyweight.cli.keeping import INTERRUPTED, STDOUT
 from flyweight.cli.options import Html
@@ -44,6 +45,10 @@ def advise_command(
         ),
     ] = None,
     budget: Annotated[str, typer.Option(help="Time for all of it: 120s, 5m.")] = "120s",
+    target: Annotated[
+        str | None,
+        typer.Option(help="accelerator:8x8 or accelerator:16x16, simulated; else this machine."),
+    ] = None,
     apply: Annotated[
         Path | None,
         typer.Option(help="Write the network as exact advice has it: .onnx, .pt2, or a C folder."),
@@ -62,16 +67,22 @@ def advise_command(
     Example: flyweight advise shufflenet_v1_x1_0_g3 --html advice.html
 
     Example: flyweight advise my_package.my_module:my_network --engine eager --budget 5m
+
+    Example: flyweight advise squeezenext_x1_0_23 --target accelerator:16x16
     """
     size, budget_s = None if input is None else input_shape(input), seconds(budget)
     for path in (html, None if json in (None, STDOUT) else Path(json or "")):
         if path is not None:
             check_writable(path)
+    if target is not None:
+        preset = check_target(target, {"engine": engine, "threads": threads, "apply": apply})
+        advise_on_target(name, preset, target, size, html, json)
+        return 0
 
     from flyweight.advice import advise, to_advise
     from flyweight.advising.applying import applied, target_for
 
-    target = None if apply is None else target_for(apply, force)
+    written = None if apply is None else target_for(apply, force)
     model = to_advise(name)
     with Bar() as bar:
         shown = _Shown(bar, budget_s)
@@ -87,8 +98,8 @@ def advise_command(
 
         write_advice_html(advice, html)
         note(f"wrote {html}")
-    if target is not None:
-        note(str(applied(model, advice, target)))
+    if written is not None:
+        note(str(applied(model, advice, written)))
     if not advice.complete:
         note("flyweight: interrupted; what was known until then is shown")
         return INTERRUPTED

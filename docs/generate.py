@@ -25,6 +25,7 @@ from flyweight.report.peers import (
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
+import famous  # noqa: E402
 import networks  # noqa: E402
 import papers  # noqa: E402
 
@@ -270,6 +271,7 @@ def native_page() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "README.md": readme,
+    "docs/famous.md": famous.page,
     "docs/lowering.md": lowering_page,
     "docs/native.md": native_page,
     "docs/networks.md": networks.page,

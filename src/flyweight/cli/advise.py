@@ -160,7 +160,8 @@ def print_advice(advice: "Advice") -> None:
     if notes:
         print("\nWorth knowing")
         for one in notes:
-            print(f"  {one.key}: {one.evidence}. {one.reason}")
+            guideline = f" ({one.guideline})" if one.guideline else ""
+            print(f"  {one.key}{guideline}: {one.evidence}. {one.reason}")
     for sentence in dict.fromkeys(w for r in advice.records for w in r.warnings):
         print(f"Doubt: {sentence}")
 

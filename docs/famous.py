@@ -66,7 +66,7 @@ def _against_paper(rows: Sequence[Row]) -> list[str]:
     lines = [
         "## What ShuffleNet V2 says of them, and what is found here",
         "",
-        "*Found* is what holds at least 4% of the network's time here. *Held* is the advice that was"
+        "*Found* is what holds at least 4% of the network's time here. *Held* is advice that was"
         " built, timed in place and kept.",
         "",
     ]

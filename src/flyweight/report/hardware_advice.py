@@ -5,8 +5,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flyweight.files import replaced
 from flyweight.report.document import document
+from flyweight.report.saving import write_page
 from flyweight.report.text import digits, millions
 
 if TYPE_CHECKING:
@@ -22,8 +22,7 @@ def write_hardware_advice_html(advice: "HardwareAdvice", path: Path) -> None:
         FlyweightError: the file can't be written; what was there before is kept.
     """
     text = hardware_advice_page(advice)
-    with replaced(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    write_page(text, path)
 
 
 def hardware_advice_page(advice: "HardwareAdvice") -> str:

@@ -230,6 +230,14 @@ def beside(path: Path) -> None:
     f.write(path, f.add("DepthToSpace", y, blocksize=2), external=True)
 
 
+def equal_parts(path: Path) -> None:
+    """A split that gives no sizes, and a result that is a shape."""
+    f = File(11)
+    a, b = f.several("Split", 2, f.conv(X, 3, 16, 3), axis=1)
+    sizes = f.add("Cast", f.add("Shape", f.add("Mul", a, b)), to=FLOAT)
+    f.write(path, f.add("Sum", a, b), sizes)
+
+
 def stored_as_integers(path: Path) -> None:
     """Only the weights are integers; they are floats before anything is computed."""
     f = File(13)
@@ -243,6 +251,7 @@ READ: dict[str, Callable[[Path], None]] = {
     "views by node": views, "channels last": channels_last, "padded first": padded_first,
     "constants as inputs": inputs_too, "upsampled": upsampled, "attention": attention,
     "external data": beside, "weights as integers": stored_as_integers,
+    "equal parts": equal_parts,
 }  # fmt: skip
 """Files that can be read."""
 
@@ -258,6 +267,19 @@ def fused(path: Path) -> None:
     f = File(13)
     y = f.add("FusedConv", X, f.weight(8, 3, 3, 3), domain="com.microsoft", activation="Relu")
     f.write(path, y)
+
+
+def ancient(path: Path) -> None:
+    """Sums with an axis."""
+    f = File(6, ir=3)
+    f.write(path, f.add("Relu", X))
+
+
+def own_constants(path: Path) -> None:
+    """An operator of somebody's own, on constants."""
+    f = File(13)
+    weight = f.add("Add", f.weight(8, 3, 1, 1), f.weight(8, 3, 1, 1), domain="my.ops")
+    f.write(path, f.add("Conv", X, weight))
 
 
 def quantised(path: Path) -> None:
@@ -325,6 +347,8 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "own operator": (own_operator, "can't be read: my.ops::Conv"),
     "fused": (fused, "can't be read: com.microsoft::FusedConv"),
     "quantised": (quantised, "is quantised"),
+    "ancient": (ancient, "it is of opset 6"),
+    "own operator of constants": (own_constants, "it is my.ops::Add"),
     "decided by data": (decided_by_data, "from the image's values"),
     "several inputs": (several_inputs, "takes 2 inputs"),
     "half": (half, "as float16, and only float32"),

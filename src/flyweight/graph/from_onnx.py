@@ -18,7 +18,7 @@ from onnx.inliner import inline_local_functions
 from torch import Tensor, nn
 
 from flyweight.errors import CaptureError, UsageError, first_line
-from flyweight.graph.onnx_nodes import OnnxNode, OnnxNumbers, called
+from flyweight.graph.onnx_nodes import OnnxNode, OnnxNumbers, called, tensor_of
 from flyweight.graph.onnx_plan import STANDARD, Plan, check_operators
 
 _SIDE = 224
@@ -136,13 +136,14 @@ class OnnxNetwork(nn.Module):
             step = self._numbers.get(name) or getattr(self, name)
             try:
                 found = step(*(values[one] for one in read))
-            except (RuntimeError, ValueError, IndexError, TypeError, CaptureError) as error:
+            except Exception as error:
                 raise CaptureError(
                     f"{node.op_type} ({called(node)}): {first_line(error)}"
                 ) from error
             several = found if isinstance(found, tuple | list) else (found,)
             values |= dict(zip(written, several, strict=False))
-        outputs = tuple(values[name] for name in self._outputs)
+        found = [values[name] for name in self._outputs]
+        outputs = tuple(tensor_of(one) if isinstance(one, np.ndarray) else one for one in found)
         return outputs[0] if len(outputs) == 1 else outputs
 
     def example_shape(self) -> tuple[int, ...]:

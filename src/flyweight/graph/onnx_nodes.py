@@ -50,6 +50,8 @@ class OnnxNode(nn.Module):
         super().__init__()
         self._operator = operator_for(node.op_type, opset)
         self._attributes = attributes_of(node)
+        if node.op_type == "Split":
+            self._attributes.setdefault("num_outputs", len(node.output))
         self._inputs: list[Any] = []
         self._plain = NUMBERS_AT.get(node.op_type, ())
         held = dict(self._prepared(node, constants))
@@ -89,12 +91,12 @@ class OnnxNode(nn.Module):
             if isinstance(value, str):
                 value = getattr(self, value)
             elif isinstance(value, np.ndarray):
-                value = value.tolist() if place in self._plain else _tensor(value)
+                value = value.tolist() if place in self._plain else tensor_of(value)
             inputs.append(value)
         return self._operator(self._attributes, inputs)
 
 
-def _tensor(numbers: Numbers) -> Tensor:
+def tensor_of(numbers: Numbers) -> Tensor:
     """Numbers as a tensor among others."""
     if numbers.dtype != object:
         return torch.from_numpy(np.array(numbers))

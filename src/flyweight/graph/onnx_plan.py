@@ -16,6 +16,8 @@ from flyweight.graph.onnx_operators import NUMBERS_AT, OPERATORS
 
 STANDARD = ("", "ai.onnx")
 """Domains of ONNX's own operators."""
+OLDEST = 7
+"""Before it, sums and products had rules of their own for operands of different shapes."""
 _QUANTISED = re.compile(r"Quantize|QLinear|Integer$|^QAttention|^QGemm")
 
 
@@ -85,6 +87,8 @@ class Plan:
         Raises:
             CaptureError: a shape depends on the image's values, or a result isn't computed here.
         """
+        if opset < OLDEST:
+            raise CaptureError(f"it is of opset {opset}, and operators before {OLDEST} were others")
         constants = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
         numbers: set[str] = set()
         known = {source}
@@ -139,11 +143,13 @@ def _folded(
     attributes = attributes_of(node)
     arrays = [constants[name] if name else None for name in node.input]
     try:
+        if node.domain not in STANDARD:
+            raise CaptureError(f"it is {_operator(node)}")
         if node.op_type in SIZES:
             return [SIZES[node.op_type](attributes, arrays).astype(np.int64)]
         if node.op_type in NUMBERS:
             return [np.asarray(NUMBERS[node.op_type](attributes, arrays))]
-        if node.op_type not in OPERATORS or node.domain not in STANDARD:
+        if node.op_type not in OPERATORS:
             raise CaptureError(f"it is {_operator(node)}")
         found = OnnxNode(node, {name: constants[name] for name in read}, opset)()
     except Exception as error:

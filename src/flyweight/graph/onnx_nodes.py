@@ -100,8 +100,11 @@ def tensor_of(numbers: Numbers) -> Tensor:
     """Numbers as a tensor among others."""
     if numbers.dtype != object:
         return torch.from_numpy(np.array(numbers))
-    whole = not any(isinstance(one, float) for one in numbers.flat)
-    return torch.tensor(numbers.tolist(), dtype=torch.int64 if whole else torch.float32)
+    whole = not any(isinstance(one, float | torch.SymFloat) for one in numbers.flat)
+    kind = torch.int64 if whole else torch.float32
+    # One by one, since an open number of images may be among them.
+    scalars = [torch.scalar_tensor(one, dtype=kind) for one in numbers.flat]
+    return torch.stack(scalars).reshape(numbers.shape) if scalars else torch.empty(0, dtype=kind)
 
 
 _COMPUTED = ...

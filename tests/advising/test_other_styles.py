@@ -24,7 +24,7 @@ from tests.advising.synthetic import times
 from tests.graph import other_exporters
 
 WAYS = ["--engine", "eager", "--threads", "1", "--budget", "2s"]
-IN_PRACTICE = ["YOLO", "blocks from strings", "segmentation"]
+IN_PRACTICE = ["GhostNet", "segmentation"]
 """Those that go through everything in the fast tests, too."""
 
 
@@ -155,7 +155,7 @@ def test_the_command_line_refuses_in_a_line(
 
 
 def test_the_command_line_advises(capsys: pytest.CaptureFixture[str]) -> None:
-    name = f"{other_styles.__name__}:FromTable"
+    name = f"{other_styles.__name__}:repvgg"
     assert run(["advise", name, *WAYS, "--input", str(SIDE)]) == 0
     assert capsys.readouterr().out.startswith(f"{name} on 1x3x64x64, eager, 1 thread")
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from flyweight.advising.findings import ARCHITECTURAL, NOTE, Costs, Finding, found
 from flyweight.advising.reading import Layer, Reading
@@ -92,6 +93,31 @@ def ends(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]:
             "What follows the last feature map reads many weights for each image.",
             "use fewer features or classes there, or more images at a time",
         )  # fmt: skip
+
+
+def overhead(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]:
+    """G3: operations too small for what it takes to call and to feed them."""
+    held = costs.overhead
+    if held is None or not costs.total:
+        return
+    layers = [
+        one
+        for one in reading.layers.values()
+        if (one.place.path, one.kind) in held.operations and costs.seconds.get(one.node, 0.0) > 0
+    ]
+    seconds = held.beyond_s + held.between_s
+    if not layers:
+        return
+    finding = found(
+        "overhead", "G3", layers, costs, NOTE,
+        "A small operation takes longer to call, and to fill a core with, than to compute.",
+        f"{held.count} operations take more than twice what their arithmetic and their traffic need"
+        f" on this machine: {held.beyond_s / costs.total:.0%} of the time lies beyond that need, and"
+        f" {held.between_s / costs.total:.0%} between operations",
+        "use fewer and larger operations, an engine that fuses more of them, or more images at a"
+        " time",
+    )  # fmt: skip
+    yield replace(finding, seconds=seconds, share=seconds / costs.total)
 
 
 def _out_of_proportion(

@@ -32,6 +32,9 @@ from flyweight.nn import label
 
 DECOMPOSING = 0.1
 """Of the budget, for finding out where the time goes."""
+PEAKS_FROM_S = 60.0
+"""Budgets from which the machine's peaks are measured, which takes 3 s: without them nobody knows
+what is overhead."""
 EXACT_SHARE = 0.25
 """For all exact advice side by side."""
 PREPARING = 0.5
@@ -160,8 +163,9 @@ def _look(bench: Bench, state: _State, budget_s: float) -> None:
     subject = Subject(bench.original(), bench.model, options)
     try:
         found = decompose_all(
-            {bench.network: subject}, DECOMPOSING * budget_s, bench.progress, peaks=False
-        )
+            {bench.network: subject}, DECOMPOSING * budget_s, bench.progress,
+            peaks=budget_s >= PEAKS_FROM_S,
+        )  # fmt: skip
         state.decomposition = next(iter(found))
     except FlyweightError as error:
         state.unread.append(f"where its time goes can't be told: {error}")

@@ -112,7 +112,7 @@ def overhead(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding
         "overhead", "G3", layers, costs, NOTE,
         "A small operation takes longer to call, and to fill a core with, than to compute.",
         f"{held.count} operations take more than twice what their arithmetic and their traffic need"
-        f" on this machine: {held.beyond_s / costs.total:.0%} of the time lies beyond that need, and"
+        f" here: {held.beyond_s / costs.total:.0%} of the time lies beyond that need, and"
         f" {held.between_s / costs.total:.0%} between operations",
         "use fewer and larger operations, an engine that fuses more of them, or more images at a"
         " time",

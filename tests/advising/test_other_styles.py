@@ -154,6 +154,15 @@ def test_the_command_line_refuses_in_a_line(
     one_line(capsys, "flyweight: ")
 
 
+@pytest.mark.parametrize("factory", ["Early", "scripted_part", "ToNumpy", "Nothing"])
+def test_the_command_line_says_what_cannot_be_captured(
+    factory: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"{other_styles.__name__}:{factory}"
+    assert run(["advise", name, "--budget", "1s", "--input", str(SIDE)]) == 1  # ONNX Runtime
+    one_line(capsys, "can't be captured")
+
+
 def test_the_command_line_advises(capsys: pytest.CaptureFixture[str]) -> None:
     name = f"{other_styles.__name__}:repvgg"
     assert run(["advise", name, *WAYS, "--input", str(SIDE)]) == 0

@@ -19,25 +19,14 @@ def workload(asked: Subject, size: str | None) -> "Workload":
     Raises:
         UsageError: it has an engine, or there is no such network.
     """
-    import torch
-
-    from flyweight.api import as_model
-    from flyweight.zoo import model_info
-
     if asked.engine is not None:
         raise UsageError(f"{asked.model}/{asked.engine}: a simulation has no engine; leave it out")
-    if ":" in asked.model:
-        model, shape = as_model(asked.model), (3, 224, 224)
-    else:
-        side = model_info(asked.model).resolution
-        shape = (3, side, side)
-        with torch.device("meta"):  # no weights are needed
-            model = as_model(asked.model)
+    model, shape = _network(asked.model)
     if size is not None:
         shape = image(size)
     if asked.size is not None:
         shape = (shape[0], asked.size, asked.size)
-    return _named(model, (1, *shape), asked.model)
+    return _read(model, (1, *shape), asked.model)
 
 
 def workload_of_any(name: str, shape: tuple[int, ...] | None) -> "Workload":
@@ -51,15 +40,30 @@ def workload_of_any(name: str, shape: tuple[int, ...] | None) -> "Workload":
         UsageError: there is no such network or file.
         CaptureError: a file that can't be read.
     """
-    if not name.endswith(".onnx"):
-        return workload(Subject(name), None if shape is None else ",".join(map(str, shape[1:])))
-    from flyweight.graph.from_onnx import from_onnx
+    if name.endswith(".onnx"):
+        from flyweight.graph.from_onnx import from_onnx
 
-    network = from_onnx(Path(name))
-    return _named(network, network.example_shape() if shape is None else shape, name)
+        file = from_onnx(Path(name))
+        return _read(file, shape or file.example_shape(), name)
+    model, own = _network(name)
+    return _read(model, shape or (1, *own), name)
 
 
-def _named(model: "nn.Module", shape: tuple[int, ...], name: str) -> "Workload":
+def _network(name: str) -> "tuple[nn.Module, tuple[int, int, int]]":
+    """A network, and the image that its paper has, or one of 224 pixels."""
+    import torch
+
+    from flyweight.api import as_model
+    from flyweight.zoo import model_info
+
+    if ":" in name:
+        return as_model(name), (3, 224, 224)
+    side = model_info(name).resolution
+    with torch.device("meta"):  # no weights are needed
+        return as_model(name), (3, side, side)
+
+
+def _read(model: "nn.Module", shape: tuple[int, ...], name: str) -> "Workload":
     from flyweight.accelerator import read_network
 
     return replace(read_network(model, shape), network=name)

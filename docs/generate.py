@@ -26,6 +26,7 @@ from flyweight.report.peers import (
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
 import compression  # noqa: E402
+import famous  # noqa: E402
 import networks  # noqa: E402
 import papers  # noqa: E402
 
@@ -269,6 +270,7 @@ def page(name: str) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "README.md": readme,
     "docs/compress.md": lambda: page("docs/compress.md"),
+    "docs/famous.md": famous.page,
     "docs/lowering.md": lambda: page("docs/lowering.md"),
     "docs/native.md": lambda: page("docs/native.md"),
     "docs/networks.md": networks.page,

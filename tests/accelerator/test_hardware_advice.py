@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from flyweight.accelerator import (
     PRESETS,
+    advise_hardware,
     advise_moves,
     advise_stem,
     lost_cycles,
@@ -15,7 +16,8 @@ from flyweight.accelerator import (
     simulate,
     simulate_layer,
 )
-from flyweight.accelerator.advice import advice_to_json, stages
+from flyweight.accelerator.advice import stages
+from flyweight.accelerator.advising import advice_to_json, badly_used
 
 
 class Block(nn.Module):
@@ -116,9 +118,49 @@ def test_worst_first() -> None:
     assert len(lost_cycles(found)) == 5
 
 
+def test_all_of_it_is_simulated_as_one() -> None:
+    found = simulate(read_network(network(), SIZE), LARGE)
+    advice = advise_hardware(found)
+    assert advice.together is not None
+    # Two of the three blocks of stage 1 move: one is left, and four are in stage 2.
+    names = [one.layer.name for one in advice.together.layers]
+    assert names == [
+        "0", "1.0.first", "1.0.second", "2", "3.0.first", "3.0.second", "3.1.first", "3.1.second",
+        "3.0.first (moved 0)", "3.0.second (moved 0)", "3.0.first (moved 1)",
+        "3.0.second (moved 1)",
+    ]  # fmt: skip
+    (move,) = advice.moves
+    assert advice.stem is not None
+    assert advice.together.cycles == pytest.approx(
+        found.cycles - advice.stem.saved - 2 * move.saved
+    )
+    assert advice.ratio == pytest.approx(advice.together.cycles / found.cycles)
+    assert "simulated, not measured" in advice.summary()
+    assert all("simulated" in one for one in (*advice.proposals(), *advice.reasons()))
+
+
+def test_large_maps_that_use_the_array_badly() -> None:
+    few = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), Block(4), nn.Conv2d(4, 64, 1, 2), Block(64))
+    (one,) = badly_used(simulate(read_network(few, SIZE), LARGE))
+    assert one.size == (32, 32)
+    assert one.channels == (4, 4)
+    assert one.utilisation < one.later * 2 / 3
+    assert not badly_used(simulate(read_network(network(), SIZE), LARGE))
+
+
+def test_where_nothing_would_help() -> None:
+    advice = advise_hardware(simulate(read_network(network(3)[2], (1, 8, 64, 64)), LARGE))
+    assert advice.together is None
+    assert advice.ratio == 1.0
+    assert advice.proposals() == []
+    assert advice.summary().startswith("Nothing found that would help")
+
+
 def test_as_json() -> None:
     found = simulate(read_network(network(), SIZE), LARGE)
     told = advice_to_json(found)
+    assert told["simulated"] is True
+    assert told["together"]["share"] == pytest.approx(advise_hardware(found).ratio)
     assert told["stem"]["to"] == "5x5/2"
     assert told["moves"][0]["from"] == "1"
     assert len(told["lost"]) == 5

@@ -17,6 +17,7 @@ from flyweight.accelerator import (
     LayerResult,
     Simulation,
     Workload,
+    advise_hardware,
     advise_moves,
     advise_stem,
     simulate,
@@ -214,6 +215,46 @@ def test_moving_blocks(runs: Runs) -> None:
         ("stages.stage1", "stages.stage3"), ("stages.stage2", "stages.stage3"),
     ]  # fmt: skip
     assert moves[0].saved == pytest.approx(first.cycles - third.cycles)
+
+
+def test_all_advice_together_is_the_authors_last_version(runs: Runs) -> None:
+    """A 5x5 stem and blocks in later stages are what version 5 has; ours need not be in its stages.
+
+    They are read from version 1 alone. Version 5 has multiply-adds of 228 M against 282 M (deck).
+    """
+    ours = runs["16x16"]
+    advice = advise_hardware(ours[V[0]])
+    assert [one.size for one in advice.early] == [(55, 55)]
+    assert advice.early[0].channels == (8, 64)
+    assert advice.stem is not None
+    assert advice.together is not None
+    published = ours[V[-1]].cycles / ours[V[0]].cycles
+    assert advice.ratio == pytest.approx(published, abs=0.03)
+    madds = advice.together.workload.madds / ours[V[0]].workload.madds
+    assert madds == pytest.approx(228 / 282, abs=0.03)
+    gains = advice.stem.saved + sum((m.source.blocks - 1) * m.saved for m in advice.moves)
+    assert advice.together.cycles == pytest.approx(advice.simulation.cycles - gains, rel=0.01)
+    assert [(move.source.name, move.target.name) for move in advice.moves] == [
+        ("stages.stage1", "stages.stage3"), ("stages.stage2", "stages.stage3"),
+    ]  # fmt: skip
+    last = advise_hardware(ours[V[-1]])
+    assert last.stem is None
+    assert last.ratio > advice.ratio
+
+
+def test_the_small_array_gets_the_stem_alone(runs: Runs) -> None:
+    advice = advise_hardware(runs["8x8"][V[0]])
+    assert advice.early == ()
+    assert advice.moves == ()
+    assert advice.stem is not None
+
+
+def test_squeezenet_gets_its_own_next_version(runs: Runs) -> None:
+    """SqueezeNet 1.1 has a smaller first kernel than 1.0's 7x7."""
+    advice = advise_hardware(runs["16x16"]["SqueezeNet v1.0"])
+    assert advice.stem is not None
+    assert advice.stem.before.layer.kind == "7x7/2"
+    assert advise_hardware(runs["16x16"]["SqueezeNet v1.1"]).stem is None
 
 
 def test_dataflows_suit_kinds_of_layers(runs: Runs) -> None:

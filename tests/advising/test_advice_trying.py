@@ -18,11 +18,12 @@ from flyweight.advising import (
     find,
     read,
 )
+from flyweight.advising import bench as bench_module
 from flyweight.advising.alone import alone, block_of
-from flyweight.advising.preparing import Candidate, candidates, simpler
+from flyweight.advising.bench import Bench
+from flyweight.advising.preparing import Candidate, candidates, has_siblings, simpler
 from flyweight.advising.rebuilding import Edit, rebuilt
 from flyweight.advising.trying import (
-    Bench,
     architectural_trial,
     combined_trial,
     exact_trials,
@@ -182,7 +183,59 @@ def test_what_is_tried() -> None:
     assert not any(one.engine == "native" for one in settings)
     plain = [one.advice for one in candidates(EAGER, True, False)]
     assert plain[0].startswith("leave out")
-    assert not any("threads" in advice for advice in plain)
+    assert not any("threads" in advice or "merged" in advice for advice in plain)
+    whole = [one.setting for one in candidates(EAGER, False, False, siblings=True)]
+    assert Setting("eager", 1, True, merged=True) in whole
+    assert whole.index(Setting("eager", 1, True)) < whole.index(
+        next(one for one in whole if one.engine != "eager")
+    )
+
+
+class Siblings(nn.Module):
+    """Two 1x1 convolutions that read the same, of which one may read it with another stride."""
+
+    def __init__(self, stride: int = 1) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 8, 1), nn.Conv2d(3, 8, 1, stride)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.a(x), self.b(x)
+
+
+def test_siblings_are_noticed() -> None:
+    x = torch.randn(1, 3, 8, 8)
+    assert has_siblings(read(Siblings().eval(), x))
+    assert not has_siblings(read(Siblings(2).eval(), x))
+    assert not has_siblings(read(nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1)).eval(), x))
+
+
+def test_merged_siblings_are_tried() -> None:
+    x = np.random.default_rng(0).standard_normal((1, 3, 8, 8), np.float32)
+    bench = Bench(Siblings().eval(), "siblings", x, EAGER)
+    merged = Candidate("merge", Setting("eager", 1, True, merged=True))
+    (trial,) = exact_trials(bench, [merged], None, SECONDS)
+    assert trial.ratio is not None
+    assert trial.error is not None
+    assert trial.error < 1e-5
+
+
+def test_forms_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Setting] = []
+    real = bench_module.lowered_for
+
+    def counted(model: nn.Module, example: np.ndarray, setting: Setting) -> nn.Module:
+        made.append(setting)
+        return real(model, example, setting)
+
+    monkeypatch.setattr(bench_module, "lowered_for", counted)
+    bench, reading, _ = bench_of("groups")
+    lowered = Setting("eager", 1, True)
+    first, second = (bench.runner(bench.model, lowered) for _ in range(2))
+    assert first is not second
+    assert made == [lowered]
+    assert bench.rebuilt(reading) is bench.rebuilt(reading)
+    assert bench.original() is bench.original()
+    assert bench.preparing_s > 0
 
 
 def test_a_block_alone_computes_what_it_does_in_the_network() -> None:

@@ -12,9 +12,10 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from flyweight import create_model
-from flyweight.errors import CaptureError, UsageError
-from flyweight.graph import frozen_copy, to_onnx
+from flyweight.errors import CaptureError, FlyweightError, UsageError
+from flyweight.graph import capture, frozen_copy, to_onnx
 from flyweight.graph.from_onnx import from_onnx
+from tests.graph.other_exporters import READ, REFUSED, File
 
 SHAPE = (1, 3, 32, 32)
 
@@ -115,3 +116,93 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("no model at all", encoding="utf-8")
     with pytest.raises(UsageError, match=r"no ONNX model|takes 0 inputs"):
         from_onnx(tmp_path / "text.onnx")
+
+
+@pytest.mark.parametrize("name", READ)
+def test_files_of_other_exporters(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    READ[name](path)
+    agrees(path, from_onnx(path).example_shape())
+
+
+@pytest.mark.parametrize("name", READ)
+def test_they_can_be_captured_for_any_number_of_images(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    READ[name](path)
+    network = from_onnx(path)
+    shape = network.example_shape()
+    fixed = name == "constants as inputs"  # it has a shape [1, -1] in it
+    program = capture(network, torch.randn(1 if fixed else 2, *shape[1:]), dynamic_batch=not fixed)
+    targets = {str(node.target) for node in program.graph.nodes}
+    assert not any("numpy" in target for target in targets)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_read_is_one_sentence(name: str, tmp_path: Path) -> None:
+    make, says = REFUSED[name]
+    make(tmp_path / "model.onnx")
+    with pytest.raises(FlyweightError, match=says) as caught:
+        from_onnx(tmp_path / "model.onnx")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("declared", "shape"),
+    [
+        (("batch", 3, 32, 48), (1, 3, 32, 48)), ((1, 3, "h", "w"), (1, 3, 224, 224)),
+        (("n", "h", "w", 3), (1, 224, 224, 3)), ((4, 64), (4, 64)), (("n", "c", 8, 8), None),
+        (None, None),
+    ],
+)  # fmt: skip
+def test_the_shape_that_a_file_declares(
+    declared: tuple[int | str, ...] | None, shape: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    file = File(13, declared)
+    file.write(tmp_path / "model.onnx", file.add("Relu", "input:0"))
+    network = from_onnx(tmp_path / "model.onnx")
+    if shape is None:
+        with pytest.raises(UsageError, match="leaves its input's shape open"):
+            network.example_shape()
+    else:
+        assert network.example_shape() == shape
+
+
+def resized(path: Path, mode: str, where: str, rounding: str, factor: float) -> None:
+    """A model that brings images to another size."""
+    file = File(13)
+    scales = file.hold([1, 1, factor, factor], np.float32)
+    file.write(path, file.add("Resize", "input:0", "", scales, mode=mode, nearest_mode=rounding,
+                              coordinate_transformation_mode=where))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("mode", "where", "rounding", "factor"),
+    [
+        ("nearest", "asymmetric", "floor", 2.0), ("nearest", "asymmetric", "floor", 1.5),
+        ("nearest", "half_pixel", "round_prefer_floor", 3.0),
+        ("nearest", "half_pixel", "round_prefer_ceil", 2.0),
+        ("nearest", "tf_half_pixel_for_nn", "floor", 2.0),
+        ("linear", "half_pixel", "floor", 2.0), ("linear", "align_corners", "floor", 2.0),
+        ("linear", "pytorch_half_pixel", "floor", 0.5), ("cubic", "half_pixel", "floor", 2.0),
+    ],
+)  # fmt: skip
+def test_other_sizes_by_the_same_rule(
+    mode: str, where: str, rounding: str, factor: float, tmp_path: Path
+) -> None:
+    resized(tmp_path / "model.onnx", mode, where, rounding, factor)
+    agrees(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("mode", "where", "rounding", "factor"),
+    [
+        ("nearest", "half_pixel", "round_prefer_floor", 1.5),
+        ("nearest", "asymmetric", "ceil", 2.0), ("linear", "asymmetric", "floor", 2.0),
+    ],
+)  # fmt: skip
+def test_other_sizes_by_another_rule_are_refused(
+    mode: str, where: str, rounding: str, factor: float, tmp_path: Path
+) -> None:
+    resized(tmp_path / "model.onnx", mode, where, rounding, factor)
+    with pytest.raises(CaptureError, match=f"Resize of mode {mode} with positions {where}"):
+        from_onnx(tmp_path / "model.onnx")(torch.randn(SHAPE))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from flyweight.graph import capture
 from flyweight.graph.program import Affine, Channelwise, Conv, Program
 from flyweight.graph.reading import read_program
-from flyweight.lowering import rewrites
+from flyweight.lowering import lower, rewrites
 from flyweight.lowering.emit import emit
 from flyweight.lowering.rules import Rules
 from tests.lowering.agreement import check, difference, randomise, targets
@@ -163,6 +163,21 @@ def test_siblings_become_one_convolution() -> None:
     rewrites.drop_unread(program)
     assert count(program, Conv) == 3
     same(program, x, y)
+
+
+def test_siblings_are_merged_where_it_is_asked_for() -> None:
+    def forward(s: Net, x: Tensor) -> Tensor:
+        x = s.first(x)
+        return torch.cat((s.a(x).relu(), s.b(x).sigmoid()), 1)
+
+    net = Net(forward, first=nn.Conv2d(3, 8, 3), a=nn.Conv2d(8, 4, 1), b=nn.Conv2d(8, 6, 1)).eval()
+    x = torch.randn(2, 3, 8, 8)
+    merged = lower(net, x, merge_siblings=True)
+    convolutions = [t for t in targets(merged) if "conv" in t]
+    assert len(convolutions) == 2
+    assert len([t for t in targets(lower(net, x)) if "conv" in t]) == 3
+    with torch.no_grad():
+        torch.testing.assert_close(merged(x), net(x))
 
 
 def test_dropout_identity_and_constants_leave_nothing() -> None:

@@ -1,6 +1,7 @@
 """A model of the spatial accelerator that shaped SqueezeNext: cycles, traffic, energy by layer."""
 
 from flyweight.accelerator.advice import Lost, Move, Swap, advise_moves, advise_stem, lost_cycles
+from flyweight.accelerator.advising import HardwareAdvice, advise_hardware
 from flyweight.accelerator.dataflows import Work, dram_words, output_stationary, weight_stationary
 from flyweight.accelerator.hardware import (
     PRESETS,
@@ -18,6 +19,7 @@ __all__ = [
     "PRESETS",
     "Accelerator",
     "Energy",
+    "HardwareAdvice",
     "Layer",
     "LayerResult",
     "LeftOut",
@@ -27,6 +29,7 @@ __all__ = [
     "Swap",
     "Work",
     "Workload",
+    "advise_hardware",
     "advise_moves",
     "advise_stem",
     "changed",

@@ -8,7 +8,6 @@ never measured; the accuracy that a change costs isn't known.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from flyweight.accelerator.layers import Layer
 from flyweight.accelerator.simulation import LayerResult, Simulation, simulate_layer
@@ -59,6 +58,7 @@ class Stage:
         madds: of a block.
         cycles: likewise.
         utilisation: likewise.
+        members: names of each block's layers, in order.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Stage:
     madds: int
     cycles: float
     utilisation: float
+    members: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,7 @@ def _stage(name: str, blocks: Sequence[Sequence[LayerResult]]) -> Stage:
         sum(layer.layer.madds for layer in blocks[0]),
         cycles,
         done / (cycles * blocks[0][0].elements),
+        tuple(tuple(one.layer.name for one in block) for block in blocks),
     )
 
 
@@ -215,34 +217,3 @@ def advise_moves(simulation: Simulation) -> list[Move]:
         if moves:
             best.append(max(moves, key=lambda move: move.saved))
     return sorted(best, key=lambda move: -move.saved)
-
-
-def advice_to_json(simulation: Simulation) -> dict[str, Any]:
-    """All of it as JSON types; cycles, and shares of the network's."""
-    swap = advise_stem(simulation)
-    return {
-        "lost": [
-            {"layer": lost.result.layer.name, "cycles": lost.cycles, "reason": lost.reason}
-            for lost in lost_cycles(simulation)
-        ],
-        "stem": None
-        if swap is None
-        else {
-            "layer": swap.before.layer.name,
-            "from": swap.before.layer.kind,
-            "to": swap.after.layer.kind,
-            "saved_cycles": swap.saved,
-            "saved_share": swap.saved / simulation.cycles,
-        },
-        "moves": [
-            {
-                "from": move.source.name,
-                "to": move.target.name,
-                "blocks": move.source.blocks,
-                "saved_cycles": move.saved,
-                "saved_share": move.saved / simulation.cycles,
-                "madds": move.madds,
-            }
-            for move in advise_moves(simulation)
-        ],
-    }

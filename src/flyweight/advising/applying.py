@@ -43,7 +43,7 @@ def applied(model: nn.Module, advice: Advice, target: Target) -> Exported:
             f" {advice.input}"
         )
     source = exporting.from_module(model, advice.network)
-    kept = advice.exact
-    lowers = kept is not None and kept.setting is not None and kept.setting.lowered
-    lowered = lowers and not target.format.source
-    return exporting.write(source, target, advice.input, [], lowered, commit())
+    kept = advice.exact.setting if advice.exact is not None else None
+    lowered = kept is not None and kept.lowered and not target.format.source
+    merged = kept is not None and kept.merged
+    return exporting.write(source, target, advice.input, [], lowered, commit(), merged)

@@ -19,6 +19,7 @@ DETECTORS = (
     fitting_widths.misfits,
     fitting_widths.depthwise,
     fitting_widths.ends,
+    fitting_widths.overhead,
 )
 """What is looked for. A new kind of waste is a function here."""
 

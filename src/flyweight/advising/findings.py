@@ -7,6 +7,7 @@ from typing import Any
 from flyweight.advising.reading import Layer, Reading
 from flyweight.advising.rebuilding import Edit
 from flyweight.decomposing import Decomposition
+from flyweight.decomposing.roofline import OVERHEAD
 from flyweight.graph.blame import Place
 
 EXACT = "exact"
@@ -72,16 +73,35 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Overhead:
+    """Operations that take more than twice what their arithmetic and their traffic need here.
+
+    Attributes:
+        operations: their modules and classes.
+        count: how many they are.
+        beyond_s: what they take beyond that need.
+        between_s: what is between all operations.
+    """
+
+    operations: frozenset[tuple[str, str]]
+    count: int
+    beyond_s: float
+    between_s: float
+
+
+@dataclass(frozen=True)
 class Times:
     """What operations take, by their module and class.
 
     Attributes:
         total: seconds of the network.
         parts: seconds by module and `Layer.kind`.
+        overhead: what is neither arithmetic nor traffic; None where that isn't known.
     """
 
     total: float
     parts: dict[tuple[str, str], float]
+    overhead: Overhead | None = None
 
     @classmethod
     def of(cls, decomposition: Decomposition) -> "Times":
@@ -90,7 +110,19 @@ class Times:
         for part in decomposition.parts:
             key = (part.operation.name, part.operation.kind)
             parts[key] = parts.get(key, 0.0) + part.seconds
-        return cls(decomposition.total_s, parts)
+        return cls(decomposition.total_s, parts, _overhead(decomposition))
+
+
+def _overhead(decomposition: Decomposition) -> Overhead | None:
+    if decomposition.peaks is None:
+        return None
+    parts = [one for one in decomposition.parts if one.bound.verdict == OVERHEAD]
+    return Overhead(
+        frozenset((one.operation.name, one.operation.kind) for one in parts),
+        len(parts),
+        sum(one.seconds - (one.bound.limit_s or 0.0) for one in parts),
+        decomposition.residual_s,
+    )
 
 
 @dataclass(frozen=True)
@@ -104,10 +136,12 @@ class Costs:
     Attributes:
         total: seconds of the network; None where nothing was measured.
         seconds: of each operation, by node.
+        overhead: what is neither arithmetic nor traffic; None where that isn't known.
     """
 
     total: float | None
     seconds: dict[str, float]
+    overhead: Overhead | None = None
 
     @classmethod
     def of(cls, reading: Reading, times: Times | None) -> "Costs":
@@ -123,7 +157,7 @@ class Costs:
             for layer in layers:
                 part = layer.elements / whole if whole else 1 / len(layers)
                 found[layer.node] = times.parts.get(key, 0.0) * part
-        return cls(times.total, found)
+        return cls(times.total, found, times.overhead)
 
     def of_layers(self, layers: Iterable[Layer]) -> float | None:
         """What some operations take together."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from flyweight.advising.findings import ARCHITECTURAL, NOTE, Costs, Finding, found
 from flyweight.advising.reading import Layer, Reading
@@ -53,10 +54,14 @@ def _listed(counts: Sequence[int]) -> str:
 
 
 def depthwise(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]:
-    """Depthwise convolutions whose share of the time is far above that of the FLOPs."""
+    """Depthwise convolutions whose share of the time is far above that of the FLOPs.
+
+    G4 counts them among elementwise operations, since they access as much memory for their FLOPs
+    (ShuffleNet V2, section 2).
+    """
     layers = [one for one in reading.convolutions() if one.kind == DEPTHWISE]
     yield from _out_of_proportion(
-        "depthwise convolutions", layers, reading, costs,
+        "depthwise convolutions", "G4", layers, reading, costs,
         "A depthwise convolution does few multiply-adds with each element that it reads.",
         "use fewer of them, or smaller kernels, where accuracy allows",
     )  # fmt: skip
@@ -75,7 +80,7 @@ def ends(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]:
     ]
     if len(stem) < len(reading.layers):
         yield from _out_of_proportion(
-            "stem", stem, reading, costs,
+            "stem", "", stem, reading, costs,
             "The first layers work on the largest maps, with few channels.",
             "reduce the image faster, or use fewer channels there",
         )  # fmt: skip
@@ -84,18 +89,49 @@ def ends(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]:
     head = [reading.layers[name] for name in order[last + 1 :]]
     if head:
         yield from _out_of_proportion(
-            "head", head, reading, costs,
+            "head", "", head, reading, costs,
             "What follows the last feature map reads many weights for each image.",
             "use fewer features or classes there, or more images at a time",
         )  # fmt: skip
 
 
+def overhead(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]:
+    """G3: operations too small for what it takes to call and to feed them."""
+    held = costs.overhead
+    if held is None or not costs.total:
+        return
+    layers = [
+        one
+        for one in reading.layers.values()
+        if (one.place.path, one.kind) in held.operations and costs.seconds.get(one.node, 0.0) > 0
+    ]
+    seconds = held.beyond_s + held.between_s
+    if not layers:
+        return
+    finding = found(
+        "overhead", "G3", layers, costs, NOTE,
+        "A small operation takes longer to call, and to fill a core with, than to compute.",
+        f"{held.count} operations take more than twice what their arithmetic and their traffic need"
+        f" here: {held.beyond_s / costs.total:.0%} of the time lies beyond that need, and"
+        f" {held.between_s / costs.total:.0%} between operations",
+        "use fewer and larger operations, an engine that fuses more of them, or more images at a"
+        " time",
+    )  # fmt: skip
+    yield replace(finding, seconds=seconds, share=seconds / costs.total)
+
+
 def _out_of_proportion(
-    key: str, layers: list[Layer], reading: Reading, costs: Costs, reason: str, remedy: str
+    key: str,
+    guideline: str,
+    layers: list[Layer],
+    reading: Reading,
+    costs: Costs,
+    reason: str,
+    remedy: str,
 ) -> Iterator[Finding]:
     share = costs.share(layers)
     of_flops = sum(one.madds for one in layers) / max(reading.madds, 1)
     if share is None or share < OUT_OF_PROPORTION * of_flops or not layers:
         return
     evidence = f"{share:.0%} of the time, {of_flops:.1%} of the FLOPs"
-    yield found(key, "", layers, costs, NOTE, reason, evidence, remedy)
+    yield found(key, guideline, layers, costs, NOTE, reason, evidence, remedy)

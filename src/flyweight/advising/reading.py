@@ -31,8 +31,8 @@ NORM = "norm"
 ACTIVATION = "activation"
 SUM = "sum"
 _TORCH = os.path.dirname(torch.__file__) + os.sep
-_FROM_ONNX = os.path.join("flyweight", "graph", "from_onnx.py")
-"""Our own reading of an ONNX file: no line of it is its author's."""
+_FROM_ONNX = os.path.join("flyweight", "graph", "")
+"""Our own reading of an ONNX file is there: no line of it is its author's."""
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 _SHARES_STORAGE = {aten.view.default, aten.permute.default, aten.transpose.int}
 
@@ -139,7 +139,8 @@ def read(model: nn.Module, example: Tensor) -> Reading:
     captured = capture(frozen_copy(model).cpu(), example)
     with quiet(), torch.no_grad():
         module = captured.run_decompositions({}).module()
-    kinds = {name: type(one).__name__ for name, one in model.named_modules()}
+    modules = model.named_modules(remove_duplicate=False)  # one module may serve in many places
+    kinds = {name: type(one).__name__ for name, one in modules}
     assert isinstance(module, fx.GraphModule)
     return Reading(module, {layer.node: layer for layer in _layers(module, kinds)})
 
@@ -222,6 +223,6 @@ def _place(node: fx.Node, kinds: dict[str, str]) -> Place:
     lines = [
         (file, int(line))
         for file, line in _FRAME.findall(node.meta.get("stack_trace") or "")
-        if not file.startswith((_TORCH, "<")) and not file.endswith(_FROM_ONNX)
+        if not file.startswith((_TORCH, "<")) and _FROM_ONNX not in file
     ]
     return Place(path, kinds.get(path, ""), *(lines[-1] if lines else ()))

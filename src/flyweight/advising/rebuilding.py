@@ -215,12 +215,16 @@ class _Builder:
             self._keep(node, self.env[operand], self.meta[self.env[operand]])
         elif node.name in self.edit.paths:
             self._path(node, self.edit.paths[node.name])
-        elif node.target in CONVS:
+        elif node.target in CONVS and args_of(node)[1] in self.constants:
             self._conv(node)
-        elif node.target is aten.linear.default:
+        elif node.target is aten.linear.default and args_of(node)[1] in self.constants:
             self._linear(node)
         else:
             self._other(node)
+            if node.target in (*CONVS, aten.linear.default):  # whose weights are computed
+                sizes = self.meta[self.env[args_of(node)[1]]].shape
+                new = self.env[node]
+                self.madds[new] = self.meta[new].numel() * math.prod(sizes[1:])
 
     def _named(self, node: fx.Node, name: str) -> fx.Node:
         for one in self.env:
@@ -230,7 +234,9 @@ class _Builder:
 
     def _emit(self, node: fx.Node, name: str, args: tuple[Any, ...], kwargs: Any) -> fx.Node:
         new = self.graph.create_node("call_function", node.target, args, kwargs, name=name)
-        plain_args, plain_kwargs = fx.node.map_arg((args, kwargs), self.meta.__getitem__)
+        plain_args, plain_kwargs = fx.node.map_arg((args, dict(kwargs)), self.meta.__getitem__)
+        if "device" in plain_kwargs:
+            plain_kwargs = {**plain_kwargs, "device": "meta"}
         target: Any = node.target
         with torch.no_grad(), quiet():
             self.meta[new] = target(*plain_args, **plain_kwargs)
@@ -296,7 +302,9 @@ class _Builder:
             new = [int(size) for size in self.meta[self.env[whole]].shape]
             if old != new:
                 args = resized_args(target, node, args, old, new)
-            args = for_any_batch(target, args, old)
+            value = node.meta["val"]
+            if isinstance(value, Tensor):
+                args = for_any_batch(target, args, old, [int(size) for size in value.shape])
         shapes = _operands(node, self.meta, self.env) if target in BINARY else None
         channels = None
         if target in NORMS and whole is not None:

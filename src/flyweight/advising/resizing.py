@@ -53,16 +53,20 @@ def resized_args(
     return args
 
 
-def for_any_batch(target: Any, args: list[Any], read: Sequence[int]) -> list[Any]:
+def for_any_batch(
+    target: Any, args: list[Any], read: Sequence[int], made: Sequence[int]
+) -> list[Any]:
     """A view's arguments without the number of images, which the capture wrote into them.
 
     Args:
         target: the operation.
         args: its arguments.
         read: shape of what it reads.
+        made: shape of what it puts out, where its arguments leave a size open.
     """
     if target in _VIEWS and len(args[1]) > 1 and read and args[1][0] == read[0]:
-        return [args[0], [-1, *args[1][1:]]]
+        sizes = zip(args[1][1:], made[1:], strict=True)
+        return [args[0], [-1, *(size if given == -1 else given for given, size in sizes)]]
     return args
 
 

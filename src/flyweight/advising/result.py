@@ -17,14 +17,17 @@ class Setting:
         engine: what runs it.
         threads: of the engine.
         lowered: whether the network is lowered for the engine.
+        merged: whether 1x1 convolutions that read the same become one thereby.
     """
 
     engine: str
     threads: int
     lowered: bool = False
+    merged: bool = False
 
     def __str__(self) -> str:
         form = f"{self.engine}+lowered" if self.lowered else self.engine
+        form += "+merged" if self.merged else ""
         return f"{form}, {self.threads} thread{'s' if self.threads != 1 else ''}"
 
 

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from flyweight.advising.bench import Bench, Told
 from flyweight.advising.deciding import KEPT, NOT_TRIED
 from flyweight.advising.finding_all import find
 from flyweight.advising.findings import ARCHITECTURAL, Finding, Times
-from flyweight.advising.preparing import candidates, simpler
+from flyweight.advising.preparing import candidates, has_siblings, simpler
 from flyweight.advising.reading import Reading, read
 from flyweight.advising.result import Advice, Setting, Trial
 from flyweight.advising.trying import (
+    LEAST_S,
     TIME_IS_UP,
-    Bench,
     architectural_trial,
     combined_trial,
     exact_trials,
@@ -25,21 +26,24 @@ from flyweight.advising.trying import (
 from flyweight.decomposing import PROFILERS, Decomposition, Subject, decompose_all
 from flyweight.engines import Array, Options, engine_named
 from flyweight.errors import CaptureError, FlyweightError, UsageError
+from flyweight.graph import exported_once
 from flyweight.measuring import Progress
 from flyweight.nn import label
 
 DECOMPOSING = 0.1
 """Of the budget, for finding out where the time goes."""
+PEAKS_FROM_S = 60.0
+"""Budgets from which the machine's peaks are measured, which takes 3 s: without them nobody knows
+what is overhead."""
 EXACT_SHARE = 0.25
 """For all exact advice side by side."""
 PREPARING = 0.5
 """After so much of the budget no more exact advice is prepared."""
 TOGETHER = 0.1
 """For what was kept of it, as one; and as much for kept architectural advice as one."""
-LEAST_S = 3.0
-"""To measure one alternative; if less is left, it isn't tried."""
-
-Told = Callable[[str], None]
+_FORMS = 3
+"""Networks that are prepared for an alternative, at most: itself, the original built once more, and
+the block of each, which are far smaller."""
 
 
 @dataclass
@@ -90,9 +94,12 @@ def advise_model(
     check_engine(setting)
     name = network or label(model)
     bench = Bench(model, name, example, setting, progress)
-    state, tell = _State(), told or (lambda text: None)
+    if told is not None:
+        bench.tell = told
+    state = _State()
     try:
-        _advise(bench, state, time.monotonic() + budget_s, budget_s, threads_open, tell)
+        with exported_once():
+            _advise(bench, state, time.monotonic() + budget_s, budget_s, threads_open)
     except KeyboardInterrupt:
         if not state.findings and not state.trials and state.decomposition is None:
             raise
@@ -124,41 +131,41 @@ def check_engine(setting: Setting) -> None:
     engine_named(setting.engine).check(Options(setting.threads), setting.lowered)
 
 
-def _advise(
-    bench: Bench, state: _State, end: float, budget_s: float, threads_open: bool, tell: Told
-) -> None:
-    tell(f"preparing {bench.network} on {bench.setting}")
+def _advise(bench: Bench, state: _State, end: float, budget_s: float, threads_open: bool) -> None:
+    bench.tell(f"preparing {bench.network} on {bench.setting}")
     bench.original()
-    _look(bench, state, budget_s, tell)
-    smaller = None
+    _look(bench, state, budget_s)
+    smaller, siblings = None, False
     if state.reading is not None:
         state.findings = find(state.reading, _times(state))
-        smaller = simpler(state.reading)
-    tell("trying exact advice")
-    wanted = list(candidates(bench.setting, smaller is not None, threads_open))
+        smaller, siblings = simpler(state.reading), has_siblings(state.reading)
+    wanted = list(candidates(bench.setting, smaller is not None, threads_open, siblings))
     until = end - budget_s * (1 - PREPARING)
     state.trials += exact_trials(bench, wanted, smaller, EXACT_SHARE * budget_s, until)
     kept = [one for one in state.trials if one.verdict == KEPT]
     if kept:
-        tell("timing what was kept, together")
+        bench.tell("timing what was kept, together")
         found = together(bench, kept, smaller, TOGETHER * budget_s)
         state.exact = found if found is not None and found.verdict == KEPT else None
     if state.reading is not None:
-        _alternatives(bench, state, state.reading, end, budget_s, tell)
+        _alternatives(bench, state, state.reading, end, budget_s)
 
 
-def _look(bench: Bench, state: _State, budget_s: float, tell: Told) -> None:
+def _look(bench: Bench, state: _State, budget_s: float) -> None:
     """Capture the network, and find out where its time goes."""
-    tell("reading the network")
+    bench.tell("reading the network")
     try:
         state.reading = read(bench.model, torch.from_numpy(bench.example))
     except CaptureError as error:
         state.unread.append(f"its operations can't be read, so only exact advice is given: {error}")
-    tell("finding out where the time goes")
+    bench.tell("finding out where the time goes")
     options = Options(bench.setting.threads, tune=False)
     subject = Subject(bench.original(), bench.model, options)
     try:
-        found = decompose_all({bench.network: subject}, DECOMPOSING * budget_s, bench.progress)
+        found = decompose_all(
+            {bench.network: subject}, DECOMPOSING * budget_s, bench.progress,
+            peaks=budget_s >= PEAKS_FROM_S,
+        )  # fmt: skip
         state.decomposition = next(iter(found))
     except FlyweightError as error:
         state.unread.append(f"where its time goes can't be told: {error}")
@@ -169,28 +176,34 @@ def _times(state: _State) -> Times | None:
 
 
 def _alternatives(
-    bench: Bench, state: _State, reading: Reading, end: float, budget_s: float, tell: Told
+    bench: Bench, state: _State, reading: Reading, end: float, budget_s: float
 ) -> None:
-    """Try architectural advice, the most expensive findings first, until the time is up."""
+    """Try architectural advice, the most expensive findings first, until the time is up.
+
+    What an alternative takes to prepare is known from the network itself, and then from those that
+    were tried.
+    """
     todo = [one for one in state.findings if one.kind == ARCHITECTURAL]
     buildable = [one for one in todo if one.edit is not None]
-    spare = TOGETHER * budget_s  # for what is kept, as one
-    longest, waiting = LEAST_S, len(buildable)
+    spare = TOGETHER * budget_s if len(buildable) > 1 else 0.0  # for what is kept, as one
+    preparing_s, waiting = _FORMS * bench.preparing_s, len(buildable)
     for one in todo:
         left = end - spare - time.monotonic()
-        if one.edit is not None and left < longest:
+        if one.edit is not None and left < preparing_s + LEAST_S:
             late = Trial(one.remedy, ARCHITECTURAL, one.key, one.guideline, NOT_TRIED, TIME_IS_UP)
             state.trials.append(late)
             continue
-        tell(f"trying another form of: {one.key}")
-        begun = time.monotonic()
-        # Building and preparing takes about as long as measuring.
-        seconds = max(min(left / max(waiting, 1) / 2, EXACT_SHARE * budget_s), LEAST_S)
+        bench.tell(f"trying another form of: {one.key}")
+        begun, measured_s = time.monotonic(), bench.measured_s
+        seconds = left / max(waiting, 1) - preparing_s
+        seconds = max(min(seconds, EXACT_SHARE * budget_s), LEAST_S)
         state.trials.append(architectural_trial(bench, reading, one, seconds))
         if one.edit is not None:
-            longest, waiting = max(longest, time.monotonic() - begun), waiting - 1
+            took = time.monotonic() - begun - (bench.measured_s - measured_s)
+            preparing_s, waiting = max(took, bench.preparing_s), waiting - 1
     kept = {one.about for one in state.trials if one.verdict == KEPT and one.about}
     several = [one for one in buildable if one.key in kept]
-    if len(several) > 1 and end - time.monotonic() > LEAST_S:
-        tell("trying kept alternatives together")
-        state.architectural = combined_trial(bench, reading, several, spare)
+    left = end - bench.preparing_s - time.monotonic()
+    if len(several) > 1 and left > LEAST_S:
+        bench.tell("trying kept alternatives together")
+        state.architectural = combined_trial(bench, reading, several, min(spare, left))

@@ -2,80 +2,31 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from torch import nn
 
 from flyweight.advising.alone import alone, block_of
+from flyweight.advising.bench import Bench
 from flyweight.advising.deciding import NOT_TRIED, WITHDRAWN, decide
 from flyweight.advising.findings import ARCHITECTURAL, EXACT, Change, Finding
-from flyweight.advising.preparing import (
-    AGREEMENT,
-    Candidate,
-    error_of,
-    outputs_of,
-    prepared,
-)
+from flyweight.advising.preparing import AGREEMENT, Candidate, error_of, outputs_of
 from flyweight.advising.reading import Reading, args_of
 from flyweight.advising.rebuilding import Edit, Rebuilt, rebuilt
-from flyweight.advising.result import Setting, Trial
+from flyweight.advising.result import Trial
 from flyweight.advising.widths import widths_of
 from flyweight.engines import Array, Runner
 from flyweight.errors import FlyweightError
-from flyweight.measuring import MeasurementInterrupted, Measurements, Progress, measure
-from flyweight.records import Record
+from flyweight.measuring import Measurements
 
 _ORIGINAL, _AGAIN, _CHANGED = "as it is", "as it is, again", "changed"
 _BLOCK, _CHANGED_BLOCK = "block as it is", "block changed"
+_LOWERING = 2
+"""Lowering a network takes about as long as writing it for an engine; both have to be done."""
+LEAST_S = 3.0
+"""To measure one alternative; if less is left, it isn't tried."""
 TIME_IS_UP = "the time was up; give it a longer budget"
-
-
-@dataclass
-class Bench:
-    """Where advice is tried: the network, how it is run, and what was timed until now.
-
-    Attributes:
-        model: the network.
-        network: its name.
-        example: its input.
-        setting: how it is run.
-        progress: called between rounds.
-        records: of everything that was timed.
-    """
-
-    model: nn.Module
-    network: str
-    example: Array
-    setting: Setting
-    progress: Callable[[Progress], None] | None = None
-    records: list[Record] = field(default_factory=list)
-    _original: Runner | None = None
-
-    def original(self) -> Runner:
-        """The network as it is, prepared once.
-
-        Raises:
-            CaptureError: the engine can't run it.
-        """
-        if self._original is None:
-            self._original = prepared(self.model, self.example, self.setting, self.network)
-        return self._original
-
-    def timed(self, runners: Mapping[str, Runner], budget_s: float) -> Measurements:
-        """Time runners against each other, and keep the records.
-
-        Raises:
-            MeasurementInterrupted: Ctrl-C; what was measured is kept.
-        """
-        try:
-            found = measure(runners, budget_s, self.progress)
-        except MeasurementInterrupted as interrupted:
-            self.records += interrupted.measurements.records
-            raise
-        self.records += found.records
-        return found
 
 
 def exact_trials(
@@ -92,24 +43,29 @@ def exact_trials(
         tried: what to do.
         simpler: the network without what can be left out.
         budget_s: seconds to measure.
-        until: no candidate but the first is prepared after this, on `time.monotonic`.
+        until: when all have to be prepared, on `time.monotonic`: only the first one is tried
+            however long it takes, and what is late is measured for less long.
     """
     original = bench.original()
-    again = prepared(bench.model, bench.example, bench.setting, bench.network)
+    again = bench.runner(bench.model, bench.setting)
     runners = {_ORIGINAL: original, _AGAIN: again}
     expected = outputs_of(original)
     made: list[Trial] = []
     for one in tried:
-        if made and time.monotonic() > until:
+        expected_s = bench.preparing_s * (_LOWERING if one.setting.lowered else 1)
+        if made and time.monotonic() + expected_s > until:
             made.append(Trial(one.advice, EXACT, "", "", NOT_TRIED, TIME_IS_UP))
             continue
+        bench.tell(f"preparing: {one.advice}")
         trial, runner = _prepared_exact(bench, one, simpler, expected)
         made.append(trial)
         if runner is not None:
             runners[one.advice] = runner
     if len(runners) == 2:
         return made
-    found = bench.timed(runners, budget_s)
+    bench.tell(f"timing {', '.join(name for name in runners if name not in (_ORIGINAL, _AGAIN))}")
+    late = max(time.monotonic() - until, 0.0)
+    found = bench.timed(runners, max(budget_s - late, min(budget_s, LEAST_S)))
     return [
         _judged(trial, found, trial.advice) if trial.advice in runners else trial for trial in made
     ]
@@ -122,7 +78,7 @@ def _prepared_exact(
                   simplified=one.simplified)  # fmt: skip
     model = simpler if one.simplified and simpler is not None else bench.model
     try:
-        runner = prepared(model, bench.example, one.setting, bench.network)
+        runner = bench.runner(model, one.setting)
         error = error_of(expected, outputs_of(runner))
     except FlyweightError as problem:
         return replace(trial, why=str(problem)), None
@@ -201,7 +157,7 @@ def _tried(
 ) -> Trial:
     widths = widths_of(reading.graph.graph)
     try:
-        original, changed = rebuilt(reading, widths, Edit()), rebuilt(reading, widths, edit)
+        original, changed = bench.rebuilt(reading), rebuilt(reading, widths, edit)
         runners = {
             _ORIGINAL: _runner(bench, original), _AGAIN: _runner(bench, original),
             _CHANGED: _runner(bench, changed),
@@ -226,7 +182,7 @@ def _tried(
 
 def _runner(bench: Bench, network: Rebuilt) -> Runner:
     assert network.module is not None
-    return prepared(network.module, bench.example, bench.setting, bench.network)
+    return bench.runner(network.module, bench.setting)
 
 
 def _blocks(
@@ -241,7 +197,7 @@ def _blocks(
         module, shape = part
         example = np.random.default_rng(0).standard_normal(shape, np.float32)
         try:
-            found[name] = prepared(module, example, bench.setting, f"{bench.network}, a block")
+            found[name] = bench.runner(module, bench.setting, example)
         except FlyweightError:
             return {}
     return found

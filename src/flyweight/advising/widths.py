@@ -111,6 +111,10 @@ def _steps(graph: fx.Graph, of: dict[str, int]) -> dict[int, int]:
 def _of_call(node: fx.Node, own: dict[fx.Node, int], classes: _Classes, fixed: list[int]) -> int:
     target: Any = node.target
     read = [one for one in node.all_input_nodes if one in own]
+    if target in (*CONVS, aten.linear.default) and args_of(node)[1].op != "get_attr":
+        fixed += [own[one] for one in read]  # weights that are computed have the sizes they have
+        fixed.append(classes.new())
+        return fixed[-1]
     if target in CONVS:
         groups = args_of(node)[6] if len(args_of(node)) > 6 else 1
         if groups != 1 and groups == value_of(args_of(node)[0]).shape[1]:

@@ -2,11 +2,13 @@
 
 import json as json_module
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flyweight.cli.advise_hardware import advise_on_target, check_target
 from flyweight.cli.arguments import seconds, shape
 from flyweight.cli.keeping import INTERRUPTED, STDOUT
 from flyweight.cli.options import Html
@@ -15,6 +17,7 @@ from flyweight.files import check_writable, replaced
 
 if TYPE_CHECKING:
     from flyweight.advising import Advice, Finding, Trial
+    from flyweight.measuring import Progress
 
 SHOWN = 5
 """Findings, changed layers and places that are printed; --json and --html have all."""
@@ -34,12 +37,18 @@ def advise_command(
         int | None, typer.Option(help="CPU threads, if no others are to be tried; else 1.")
     ] = None,
     input: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--input", help="Image side, channels,height,width, or the whole shape: 8,3,224,224."
+            "--input",
+            help="Image side, channels,height,width, or the whole shape: 8,3,224,224; what an"
+            " .onnx file declares, or else 224.",
         ),
-    ] = "224",
+    ] = None,
     budget: Annotated[str, typer.Option(help="Time for all of it: 120s, 5m.")] = "120s",
+    target: Annotated[
+        str | None,
+        typer.Option(help="accelerator:8x8 or accelerator:16x16, simulated; else this machine."),
+    ] = None,
     apply: Annotated[
         Path | None,
         typer.Option(help="Write the network as exact advice has it: .onnx, .pt2, or a C folder."),
@@ -58,21 +67,28 @@ def advise_command(
     Example: flyweight advise shufflenet_v1_x1_0_g3 --html advice.html
 
     Example: flyweight advise my_package.my_module:my_network --engine eager --budget 5m
+
+    Example: flyweight advise squeezenext_x1_0_23 --target accelerator:16x16
     """
-    size, budget_s = input_shape(input), seconds(budget)
+    size, budget_s = None if input is None else input_shape(input), seconds(budget)
     for path in (html, None if json in (None, STDOUT) else Path(json or "")):
         if path is not None:
             check_writable(path)
+    if target is not None:
+        preset = check_target(target, {"engine": engine, "threads": threads, "apply": apply})
+        advise_on_target(name, preset, target, size, html, json)
+        return 0
 
     from flyweight.advice import advise, to_advise
     from flyweight.advising.applying import applied, target_for
 
-    target = None if apply is None else target_for(apply, force)
+    written = None if apply is None else target_for(apply, force)
     model = to_advise(name)
     with Bar() as bar:
+        shown = _Shown(bar, budget_s)
         advice = advise(
             model, size, engine, threads, budget_s, network=name,
-            told=lambda text: bar.show(text, 0.0), progress=bar.step,
+            told=shown.tell, progress=shown.step,
         )  # fmt: skip
     if json != STDOUT:
         print_advice(advice)
@@ -82,12 +98,33 @@ def advise_command(
 
         write_advice_html(advice, html)
         note(f"wrote {html}")
-    if target is not None:
-        note(str(applied(model, advice, target)))
+    if written is not None:
+        note(str(applied(model, advice, written)))
     if not advice.complete:
         note("flyweight: interrupted; what was known until then is shown")
         return INTERRUPTED
     return 0
+
+
+class _Shown:
+    """What is being tried, and how much of the time is over."""
+
+    def __init__(self, bar: Bar, budget_s: float) -> None:
+        self._bar, self._budget_s = bar, budget_s
+        self._begun, self._doing = time.monotonic(), ""
+
+    def tell(self, text: str) -> None:
+        """Something else is done from now on."""
+        self._doing = text
+        self._show("")
+
+    def step(self, step: "Progress") -> None:
+        """A measurement goes on."""
+        self._show(", warming up" if step.phase == "warm-up" else f", round {step.rounds}")
+
+    def _show(self, more: str) -> None:
+        share = (time.monotonic() - self._begun) / self._budget_s
+        self._bar.show(f"{self._doing}{more}", share)
 
 
 def input_shape(text: str) -> tuple[int, ...]:
@@ -123,7 +160,8 @@ def print_advice(advice: "Advice") -> None:
     if notes:
         print("\nWorth knowing")
         for one in notes:
-            print(f"  {one.key}: {one.evidence}. {one.reason}")
+            guideline = f" ({one.guideline})" if one.guideline else ""
+            print(f"  {one.key}{guideline}: {one.evidence}. {one.reason}")
     for sentence in dict.fromkeys(w for r in advice.records for w in r.warnings):
         print(f"Doubt: {sentence}")
 

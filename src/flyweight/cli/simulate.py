@@ -1,20 +1,20 @@
 """`flyweight simulate`: a network on the model of the accelerator that shaped SqueezeNext."""
 
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flyweight.cli.arguments import Subject, byte_count, image, rate, subjects
+from flyweight.cli.arguments import byte_count, rate, subjects
 from flyweight.cli.options import Json
 from flyweight.cli.output import as_json, millions, note, table
+from flyweight.cli.workloads import workload
 from flyweight.errors import UsageError
 from flyweight.files import check_writable
 
 if TYPE_CHECKING:
-    from flyweight.accelerator import Accelerator, Simulation, Workload
+    from flyweight.accelerator import Accelerator, Simulation
 
 
 class Hiding(StrEnum):
@@ -125,7 +125,7 @@ def simulate_command(
     for path in (png, html):
         if path is not None:
             check_writable(path)
-    found = [simulate(_workload(one, input), accelerator) for one in subjects(models)]
+    found = [simulate(workload(one, input), accelerator) for one in subjects(models)]
     if json:
         as_json({"simulations": [_as_json(one) for one in found]})
     else:
@@ -159,32 +159,8 @@ def _energy(text: str) -> tuple[str, float]:
         raise UsageError(f"--energy {text!r}: write {name}=NUMBER") from None
 
 
-def _workload(asked: Subject, size: str | None) -> "Workload":
-    """The network's layers, at the size that is asked for, or at its paper's, or at 224 pixels."""
-    import torch
-
-    from flyweight.accelerator import read_network
-    from flyweight.api import as_model
-    from flyweight.zoo import model_info
-
-    if asked.engine is not None:
-        raise UsageError(f"{asked.model}/{asked.engine}: a simulation has no engine; leave it out")
-    if ":" in asked.model:
-        model, shape = as_model(asked.model), (3, 224, 224)
-    else:
-        side = model_info(asked.model).resolution
-        shape = (3, side, side)
-        with torch.device("meta"):  # no weights are needed
-            model = as_model(asked.model)
-    if size is not None:
-        shape = image(size)
-    if asked.size is not None:
-        shape = (shape[0], asked.size, asked.size)
-    return replace(read_network(model, (1, *shape)), network=asked.model)
-
-
 def _as_json(simulation: "Simulation") -> dict[str, Any]:
-    from flyweight.accelerator.advice import advice_to_json
+    from flyweight.accelerator.advising import advice_to_json
 
     return {**simulation.to_json(), "advice": advice_to_json(simulation)}
 
@@ -204,8 +180,8 @@ def _print(
     _print_totals(found)
     for one in found:
         if advice:
-            _print_advice(one)
-        _note_left_out(one)
+            print_hardware_advice(one)
+        note_left_out(one)
 
 
 def _print_choices(accelerator: "Accelerator") -> None:
@@ -266,33 +242,25 @@ def _print_totals(found: list["Simulation"]) -> None:
     print("energy in that of a multiply-add")
 
 
-def _print_advice(simulation: "Simulation") -> None:
-    from flyweight.accelerator import advise_moves, advise_stem, lost_cycles
+def print_hardware_advice(simulation: "Simulation") -> None:
+    """Print what would help a network on an accelerator; every gain is marked as simulated."""
+    from flyweight.accelerator import advise_hardware
 
-    whole = simulation.cycles
-    print(f"\n{simulation.workload.network}: what would help, simulated")
-    for lost in lost_cycles(simulation):
-        print(
-            f"  {lost.result.layer.name or '(itself)'} leaves the array idle for"
-            f" {lost.cycles / whole:.1%} of the time: {lost.reason}"
-        )
-    swap = advise_stem(simulation)
-    if swap is not None:
-        print(
-            f"  {swap.before.layer.name}: a kernel of {swap.after.layer.kind} instead of"
-            f" {swap.before.layer.kind} takes {swap.saved / whole:.1%} off the time"
-        )
-    for move in advise_moves(simulation):
-        print(
-            f"  a block of {move.source.name} moved to {move.target.name} takes"
-            f" {move.saved / whole:.1%} off the time, at {move.madds / move.source.madds:+.0%} of"
-            f" its multiply-adds (there are {move.source.blocks} that could)"
-        )
-    if swap is None and not advise_moves(simulation):
-        print("  no smaller stem and no move of a block would help")
+    advice = advise_hardware(simulation)
+    print(f"\n{simulation.workload.network}: what would help, simulated, not measured")
+    for title, sentences in (
+        ("why it takes as long as it does", advice.reasons()),
+        ("what to change (another network, to train)", advice.proposals()),
+    ):
+        if sentences:
+            print(f"  {title}:")
+        for sentence in sentences:
+            print(f"    {sentence}")
+    print(f"  {advice.summary()}")
 
 
-def _note_left_out(simulation: "Simulation") -> None:
+def note_left_out(simulation: "Simulation") -> None:
+    """Say what of a network the accelerator doesn't do."""
     parts = [
         f"{kind} ({one.calls}x" + (f", {millions(one.madds)} M madds)" if one.madds else ")")
         for kind, one in simulation.left_out.items()

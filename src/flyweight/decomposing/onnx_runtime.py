@@ -20,7 +20,7 @@ from flyweight.decomposing.profile import Operation, Profile, Timing, typical
 from flyweight.engines import Array, Options
 from flyweight.engines.onnx_runtime import session_of, settings_of
 from flyweight.errors import FlyweightError
-from flyweight.graph import frozen_copy, to_onnx
+from flyweight.graph import exported
 from flyweight.nn import label
 
 HOW = "ONNX Runtime's profile"
@@ -45,7 +45,7 @@ class OnnxRuntimeProfiler:
     """
 
     def __init__(self, model: nn.Module, example: Array, options: Options) -> None:
-        content = to_onnx(frozen_copy(model), torch.from_numpy(example))
+        content = exported(model, torch.from_numpy(example))
         self.example = example
         self._nodes = OnnxNodes(content)
         self._folder = tempfile.TemporaryDirectory(prefix="flyweight-")

@@ -20,7 +20,7 @@ from flyweight.decomposing.profile import Operation, Profile, Timing
 from flyweight.engines import Array, Options
 from flyweight.engines.open_vino import compiled_model, settings_of
 from flyweight.errors import FlyweightError
-from flyweight.graph import frozen_copy, to_onnx
+from flyweight.graph import exported
 from flyweight.nn import label
 
 HOW = "OpenVINO's performance counters"
@@ -41,7 +41,7 @@ class OpenVinoProfiler:
     """
 
     def __init__(self, model: nn.Module, example: Array, options: Options) -> None:
-        content = to_onnx(frozen_copy(model), torch.from_numpy(example))
+        content = exported(model, torch.from_numpy(example))
         self.example = example
         self._nodes = OnnxNodes(content)
         settings = {**settings_of(options), "PERF_COUNT": "YES"}

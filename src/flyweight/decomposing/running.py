@@ -36,6 +36,8 @@ NO_COMPILER = (
     "there is no C compiler to measure this machine's peaks with: apt install gcc, or set CC"
 )
 
+NOT_ASKED = "this machine's peaks weren't asked for"
+
 _PLAIN, _PROFILED = "plain", "profiled"
 
 Told = Callable[[str], None]
@@ -82,6 +84,7 @@ def decompose_all(
     budget_s: float = 10.0,
     progress: Callable[[Progress], None] | None = None,
     told: Told | None = None,
+    peaks: bool = True,
 ) -> Iterator[Decomposition]:
     """Say where the time goes, for one subject after the other.
 
@@ -93,6 +96,7 @@ def decompose_all(
         budget_s: seconds for each subject; the machine's peaks take 3 more.
         progress: called between rounds.
         told: called with what is being done.
+        peaks: measure the machine's peaks, without which nothing is said of bounds.
 
     Raises:
         UsageError: subjects of different numbers of threads.
@@ -107,10 +111,10 @@ def decompose_all(
     tell("timing without profiling")
     runners = {name: subject.runner for name, subject in subjects.items()}
     totals = measure(runners, TOTAL_SHARE * budget_s * len(subjects), progress)
-    peaks = None
-    if has_compiler():
+    found_peaks = None
+    if peaks and has_compiler():
         tell("measuring this machine's peaks")
-        peaks = measure_peaks(threads.pop(), progress)
+        found_peaks = measure_peaks(threads.pop(), progress)
     each_s = min((1 - TOTAL_SHARE) * budget_s, PROFILE_S)
     for name, subject in subjects.items():
         tell(f"profiling {name}")
@@ -122,7 +126,7 @@ def decompose_all(
         finally:
             profiler.close()
         yield composed(subject.runner.network, totals.record(name), found, profile, _how(subject),
-                       peaks)  # fmt: skip
+                       found_peaks, NO_COMPILER if peaks else NOT_ASKED)  # fmt: skip
 
 
 def _nothing(text: str) -> None:
@@ -153,6 +157,7 @@ def composed(
     profile: Profile,
     profiler: str,
     peaks: Peaks | None,
+    why_no_peaks: str = NO_COMPILER,
 ) -> Decomposition:
     """A profile and the times with and without it, as parts of the total.
 
@@ -163,6 +168,7 @@ def composed(
         profile: what the profiler said meanwhile.
         profiler: what it is.
         peaks: of the machine.
+        why_no_peaks: where there are none.
     """
     inflation = found.ratio(_PROFILED, _PLAIN)
     picoseconds, residual, total_ps = fitted(profile, total.median_s, inflation)
@@ -183,5 +189,5 @@ def composed(
         residual_ps=residual,
         total_ps=total_ps,
         peaks=peaks,
-        why_no_peaks="" if peaks else NO_COMPILER,
+        why_no_peaks="" if peaks else why_no_peaks,
     )

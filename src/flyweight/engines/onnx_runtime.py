@@ -18,7 +18,7 @@ from torch import nn
 
 from flyweight.engines.protocol import Array, Options, Runner
 from flyweight.errors import CaptureError, UsageError, first_line
-from flyweight.graph import frozen_copy, to_onnx
+from flyweight.graph import exported
 from flyweight.nn import label
 
 _ERRORS_ONLY = 3
@@ -54,7 +54,7 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
         CaptureError: the module can't be exported, or ONNX Runtime refuses it.
     """
     check(options)
-    onnx_bytes = to_onnx(frozen_copy(model), torch.from_numpy(example))
+    onnx_bytes = exported(model, torch.from_numpy(example))
     return from_onnx(onnx_bytes, label(model), example, options)
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from flyweight.engines.protocol import Array, Options, Runner
 from flyweight.errors import CaptureError, UsageError, first_line
-from flyweight.graph import frozen_copy, to_onnx
+from flyweight.graph import exported
 from flyweight.nn import label
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
@@ -46,7 +46,7 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
         CaptureError: the module can't be exported, or OpenVINO refuses it.
     """
     check(options)
-    onnx_bytes = to_onnx(frozen_copy(model), torch.from_numpy(example))
+    onnx_bytes = exported(model, torch.from_numpy(example))
     return from_onnx(onnx_bytes, label(model), example, options)
 
 

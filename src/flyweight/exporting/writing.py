@@ -32,6 +32,7 @@ def write(
     images: Sequence[Path],
     lowered: bool,
     commit: str | None,
+    merged: bool = False,
 ) -> Exported:
     """Write a network to files that are there only if they compute what the network does.
 
@@ -43,6 +44,7 @@ def write(
             evenly spread.
         lowered: write the network as `flyweight.lower` rewrites it for the format's engine.
         commit: of this package, for the file's metadata.
+        merged: with `lowered`: make one convolution of 1x1 convolutions that read the same.
 
     Raises:
         UsageError: a network that doesn't run on this input, or images that it can't take.
@@ -62,7 +64,9 @@ def write(
         np.random.default_rng(0).standard_normal(tuple(input_size), np.float32)
     )
     check_runs(source.model, example)
-    module = _lowered(source.model, example, target.format.engine) if lowered else source.model
+    module = source.model
+    if lowered:
+        module = _lowered(module, example, target.format.engine, merged)
     description = Description(
         network=source.network,
         options=source.options,
@@ -93,10 +97,10 @@ def write(
     return Exported(target.format.name, target.path, files, size, entries, check, unchecked)
 
 
-def _lowered(model: nn.Module, example: Tensor, engine: str | None) -> nn.Module:
+def _lowered(model: nn.Module, example: Tensor, engine: str | None, merged: bool) -> nn.Module:
     from flyweight.lowering import lower
 
-    return lower(model, example, engine=engine)
+    return lower(model, example, engine=engine, merge_siblings=merged)
 
 
 def _photographs(

@@ -13,6 +13,7 @@ import torch
 import torch.fx.experimental._config
 from torch import Tensor, nn
 from torch.export import ExportedProgram
+from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves
 
 from flyweight.errors import CaptureError, UsageError, first_line
@@ -45,11 +46,21 @@ def frozen_copy(model: nn.Module) -> nn.Module:
 
     Raises:
         CaptureError: the module can't be copied.
+        UsageError: its weights aren't there yet.
     """
+    if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
+        raise UsageError(
+            f"{label(model)} has lazy modules, whose weights aren't there before they have seen an"
+            " image: run it once first"
+        )
     try:
-        return copy.deepcopy(model).eval().requires_grad_(False)
+        with torch.no_grad():
+            copied = copy.deepcopy(model).eval()
+            for parameter in copied.parameters():  # modules of TorchScript have no requires_grad_
+                parameter.requires_grad_(False)
     except (TypeError, RuntimeError, AttributeError) as error:
         raise CaptureError(f"{label(model)} can't be copied: {first_line(error)}") from error
+    return copied
 
 
 def capture(model: nn.Module, example: Tensor, dynamic_batch: bool = False) -> ExportedProgram:
@@ -85,9 +96,20 @@ def capture(model: nn.Module, example: Tensor, dynamic_batch: bool = False) -> E
 
 
 def _export(model: nn.Module, images: Tensor, dynamic_batch: bool) -> ExportedProgram:
-    shapes = ({0: torch.export.Dim("batch", min=1)},) if dynamic_batch else None
+    shapes: Any = ({0: torch.export.Dim("batch", min=1)},) if dynamic_batch else None
+    if shapes and _takes_any_number(model):
+        shapes = (shapes,)  # forward(self, *inputs): PyTorch has them as one argument
     with quiet(), torch.no_grad():
         return torch.export.export(model, (images,), dynamic_shapes=shapes)
+
+
+def _takes_any_number(model: nn.Module) -> bool:
+    """Whether the first argument of the module's forward is a tuple of all that are given."""
+    try:
+        parameters = list(inspect.signature(model.forward).parameters.values())
+    except (TypeError, ValueError):
+        return False
+    return bool(parameters) and parameters[0].kind is inspect.Parameter.VAR_POSITIONAL
 
 
 def _outputs(program: ExportedProgram) -> list[Any]:
@@ -99,6 +121,13 @@ def _outputs(program: ExportedProgram) -> list[Any]:
 def _said(model: nn.Module, images: Tensor, error: Exception) -> str:
     """What a CaptureError says of an export's error."""
     name = label(model)
+    for path, part in model.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            return (
+                f"{name} can't be captured: {f'its module {path}' if path else 'it'} is a"
+                " ScriptModule, which has no Python to follow; give the module that it was made"
+                " from, or run it with engine 'eager'"
+            )
     try:
         with quiet():
             check_runs(model, images)

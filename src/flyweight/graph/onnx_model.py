@@ -1,19 +1,58 @@
 """Captured modules as ONNX models, for the engines that read them."""
 
+import contextlib
 import re
+from collections.abc import Iterator
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from flyweight.errors import CaptureError, first_line
-from flyweight.graph.capture import capture, quiet
+from flyweight.graph.capture import capture, frozen_copy, quiet
 from flyweight.nn import label
 
 OPSET = 20
 """Of the operators in our ONNX models: what PyTorch 2.13's exporter writes by itself."""
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+_Kept = dict[tuple[nn.Module, tuple[int, ...]], bytes]
+_MOST_KEPT = 500_000_000
+"""Bytes of all that is kept: with weights of half a gigabyte each, some networks are."""
+_KEPT: ContextVar[_Kept | None] = ContextVar("kept", default=None)
+
+
+@contextlib.contextmanager
+def exported_once() -> Iterator[None]:
+    """Within it, `exported` writes a module once for an input shape, however often it is asked for.
+
+    For callers that prepare the same modules again and again, and don't change them meanwhile.
+    """
+    token = _KEPT.set({})
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+
+
+def exported(model: nn.Module, example: Tensor) -> bytes:
+    """Any module as `to_onnx` writes it in evaluation mode. It is not changed.
+
+    Raises:
+        CaptureError: as for `to_onnx`, or the module can't be copied.
+    """
+    kept = _KEPT.get()
+    key = (model, tuple(example.shape))
+    if kept is None:
+        return to_onnx(frozen_copy(model), example)
+    if key in kept:
+        return kept[key]
+    found = to_onnx(frozen_copy(model), example)
+    if len(found) + sum(map(len, kept.values())) <= _MOST_KEPT:
+        kept[key] = found
+    return found
 
 
 def to_onnx(model: nn.Module, example: Tensor, dynamic_batch: bool = False) -> bytes:

@@ -1,5 +1,7 @@
 """Lowering: capture, read through channel maps, rewrite, and write what is left."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
@@ -21,7 +23,9 @@ TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-2}
 _VIEWS = ("view", "_unsafe_view", "reshape", "clone", "detach", "alias", "unsqueeze", "squeeze")
 
 
-def lower(model: nn.Module, example: Tensor, engine: str | None = None) -> fx.GraphModule:
+def lower(
+    model: nn.Module, example: Tensor, engine: str | None = None, merge_siblings: bool = False
+) -> fx.GraphModule:
     """The same function of the images with fewer operations: an exact rewrite for any engine.
 
     Split, concatenation, channel shuffle, index_select and their like become channel maps, and
@@ -33,6 +37,8 @@ def lower(model: nn.Module, example: Tensor, engine: str | None = None) -> fx.Gr
         model: any module of one input; it is lowered as it is in evaluation mode.
         example: images (batch, channels, height, width); the number of images stays open.
         engine: the engine whose measurements decide what pays, or None for what pays on all.
+        merge_siblings: also make one convolution of 1x1 convolutions that read the same, which
+            pays in few networks (`flyweight.advise` tries it).
 
     Returns:
         A graph module that can be run, exported and captured again. Its `report` is a
@@ -43,6 +49,8 @@ def lower(model: nn.Module, example: Tensor, engine: str | None = None) -> fx.Gr
         UsageError: an unknown engine, or a module that doesn't run on the example.
     """
     rules = rules_for(engine)
+    if merge_siblings:
+        rules = replace(rules, merge_siblings=True)
     device, example = example.device, example.cpu()
     captured = capture(frozen_copy(model).cpu(), example, dynamic_batch=True)
     program = read_program(captured)

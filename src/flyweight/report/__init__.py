@@ -35,12 +35,11 @@ def write_html(records: Sequence[Record], path: Path) -> None:
         UsageError: there are no records.
         FlyweightError: the file can't be written; what was there before is kept.
     """
-    from flyweight.files import replaced
     from flyweight.report.page import page
+    from flyweight.report.saving import write_page
 
     text = page(records)
-    with replaced(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    write_page(text, path)
 
 
 def write_png(records: Sequence[Record], path: Path) -> None:
@@ -50,8 +49,7 @@ def write_png(records: Sequence[Record], path: Path) -> None:
         UsageError: there are no records.
         FlyweightError: the file can't be written; what was there before is kept.
     """
-    from flyweight.files import replaced
+    from flyweight.report.saving import write_chart
 
     drawn = chart(records)
-    with replaced(path) as temporary:
-        drawn.save(str(temporary), format="png", scale_factor=2)
+    write_chart(drawn, path)

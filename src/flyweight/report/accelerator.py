@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from flyweight.files import replaced
+from flyweight.report.saving import write_chart, write_chart_html
 from flyweight.report.text import digits
 
 if TYPE_CHECKING:
@@ -47,11 +47,7 @@ def write_simulations(
     )  # fmt: skip
     drawn = [_network(one) for one in simulations]
     chart = alt.vconcat(*drawn, title=heading, padding=20, config=config(), spacing=36)
-    with replaced(path) as temporary:
-        if format == "png":
-            chart.save(str(temporary), format="png", scale_factor=2)
-        else:
-            chart.save(str(temporary), format="html", inline=True)
+    (write_chart if format == "png" else write_chart_html)(chart, path)
 
 
 def _network(simulation: "Simulation") -> "altair.VConcatChart":

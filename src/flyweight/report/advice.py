@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-from flyweight.files import replaced
+from flyweight.report.saving import write_page
 from flyweight.report.sections import environments, method
 from flyweight.report.text import digits, interval
 
@@ -87,8 +87,7 @@ def write_advice_html(advice: Advice, path: Path) -> None:
         FlyweightError: the file can't be written; what was there before is kept.
     """
     text = advice_page(advice)
-    with replaced(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    write_page(text, path)
 
 
 def advice_page(advice: Advice) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flyweight.files import replaced
 from flyweight.report import palette
+from flyweight.report.saving import write_chart
 from flyweight.report.text import digits
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def write_decomposition_png(found: "Sequence[Decomposition]", path: Path) -> Non
         FlyweightError: the file can't be written; what was there before is kept.
     """
     chart = picture(found)
-    with replaced(path) as temporary:
-        chart.save(str(temporary), format="png", scale_factor=2)
+    write_chart(chart, path)
 
 
 def picture(found: "Sequence[Decomposition]") -> "alt.VConcatChart":

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from flyweight.files import replaced
 from flyweight.records import Ratio, Record, mean_of_instances, paired_ratio
+from flyweight.report.saving import write_chart
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,7 @@ def write_gains_png(records: Sequence[Record], path: Path) -> None:
     )  # fmt: skip
     chart = alt.hconcat(*panels, spacing=30).resolve_scale(x="shared", y="shared")
     drawn_chart = alt.vconcat(chart, title=title, padding=20, config=config())
-    with replaced(path) as temporary:
-        drawn_chart.save(str(temporary), format="png", scale_factor=2)
+    write_chart(drawn_chart, path)
 
 
 def _machines(records: Sequence[Record]) -> list[str]:

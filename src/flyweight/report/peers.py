@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from flyweight.files import replaced
 from flyweight.records import NetworkFacts, Ratio, Record, mean_of_instances, paired_ratio
+from flyweight.report.saving import write_chart
 
 FLOOR = "floor"
 """What the runner is called that does `FLOOR_MADDS` multiply-adds as fast as one core can."""
@@ -128,8 +128,7 @@ def write_standings_png(found: Sequence[Standing], subtitle: Sequence[str], path
     )  # fmt: skip
     chart = alt.layer(one.encode(x="x:Q"), points).properties(width=620, height=16 * len(order))
     drawn = alt.vconcat(chart, title=title, padding=20, config=config())
-    with replaced(path) as temporary:
-        drawn.save(str(temporary), format="png", scale_factor=2)
+    write_chart(drawn, path)
 
 
 _COLOURS = ("#8a8f98", "#b07aa1", "#4e79a7", "#2f9e6e", "#e08a2e", "#d1495b")

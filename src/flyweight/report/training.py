@@ -6,8 +6,8 @@ from typing import Any
 
 import altair as alt
 
-from flyweight.files import replaced
 from flyweight.report.look import config
+from flyweight.report.saving import write_chart
 
 WIDTH, HEIGHT = 420, 240
 """Of a panel, in points."""
@@ -64,8 +64,7 @@ def write_curves(rows: Sequence[Mapping[str, float]], title: str, path: Path) ->
     Raises:
         FlyweightError: the file can't be written; what was there before is kept.
     """
-    with replaced(path) as temporary:
-        curves(rows, title).save(str(temporary), format="png", scale_factor=2)
+    write_chart(curves(rows, title), path)
 
 
 def card(

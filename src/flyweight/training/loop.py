@@ -127,21 +127,11 @@ class Stop:
                 signal.signal(one, handler)
 
 
-def learn(
-    learning: Learner,
-    data: Data,
-    preprocessing: Preprocessing,
-    settings: Settings,
-    team: Team,
-    keeping: Keeping,
-    workers: int,
-    teacher: Teacher | None = None,
-    show: Callable[[Progress], None] = lambda progress: None,
-) -> Outcome:
-    """Train a network until the last step, or until it is told to end.
+@dataclass(frozen=True)
+class Course:
+    """What a network is trained with, from the first step to the last.
 
-    Args:
-        learning: the network, at its first step or as a checkpoint left it.
+    Attributes:
         data: what is learned from, and what the accuracy is measured on.
         preprocessing: what the network expects.
         settings: of the run.
@@ -150,63 +140,79 @@ def learn(
         workers: threads that decode.
         teacher: a network to learn from beside the labels.
         show: called after every step.
+    """
+
+    data: Data
+    preprocessing: Preprocessing
+    settings: Settings
+    team: Team
+    keeping: Keeping
+    workers: int
+    teacher: Teacher | None = None
+    show: Callable[[Progress], None] = lambda progress: None
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps of an epoch."""
+        return len(self.data.train) // self.settings.batch
+
+
+def learn(learning: Learner, course: Course) -> Outcome:
+    """Train a network until the last step, or until it is told to end.
+
+    Args:
+        learning: the network, at its first step or as a checkpoint left it.
+        course: what it is trained with.
 
     Raises:
         FlyweightError: too many images that can't be read, a loss that isn't finite, or a file
             that can't be written.
     """
-    stop = Stop()
-    per_epoch = len(data.train) // settings.batch
+    stop, settings, team = Stop(), course.settings, course.team
     began, done = time.perf_counter(), 0
     before = learning.seconds
-    with stop.listening(), closing(_steps(learning.step, data.train, preprocessing, settings, team,
-                                          workers)) as batches:  # fmt: skip
-        while learning.step < settings.steps or _owes_a_row(learning, per_epoch, settings):
+    with stop.listening(), closing(_steps(learning.step, course)) as batches:
+        while learning.step < settings.steps or _owes_a_row(learning, course):
             # The processes end together, or the others would wait for the one that did.
             if team.sums([float(stop.asked)])[0]:
-                keeping.checkpoint(learning, now=True)
+                course.keeping.checkpoint(learning, now=True)
                 return Outcome(learning.step, True)
-            if _owes_a_row(learning, per_epoch, settings):
-                _end_of_epoch(learning, data, preprocessing, settings, team, keeping, workers, show)
+            if _owes_a_row(learning, course):
+                _end_of_epoch(learning, course)
                 learning.seconds = before + time.perf_counter() - began
-                keeping.checkpoint(learning, now=learning.step == settings.steps)
+                course.keeping.checkpoint(learning, now=learning.step == settings.steps)
                 continue
             started = time.perf_counter()
             step = next(batches)
-            count = _counted(step, settings, team, keeping)
+            count = _counted(step, course)
             result = take_step(
-                learning, step, count, per_epoch, settings, preprocessing, teacher, team
-            )
+                learning, step, count, course.per_epoch, settings, course.preprocessing,
+                course.teacher, team,
+            )  # fmt: skip
             now = time.perf_counter()
             learning.epoch_seconds += now - started
             learning.seconds = before + now - began
             done += count
-            epoch = (learning.step - 1) // per_epoch + 1
-            show(Progress(learning.step, settings.steps, epoch, result, done / (now - began)))
-            keeping.checkpoint(learning)
+            epoch = (learning.step - 1) // course.per_epoch + 1
+            speed = done / (now - began)
+            course.show(Progress(learning.step, settings.steps, epoch, result, speed))
+            course.keeping.checkpoint(learning)
     return Outcome(learning.step, False)
 
 
-def _owes_a_row(learning: Learner, per_epoch: int, settings: Settings) -> bool:
+def _owes_a_row(learning: Learner, course: Course) -> bool:
     """Whether an epoch, or what there is of the last one, is over and wasn't evaluated."""
-    over = learning.step // per_epoch
-    if learning.step == settings.steps and learning.step % per_epoch:
+    over = learning.step // course.per_epoch
+    if learning.step == course.settings.steps and learning.step % course.per_epoch:
         over += 1
     return len(learning.rows) < over
 
 
-def _steps(
-    first: int,
-    images: ImageSet,
-    preprocessing: Preprocessing,
-    settings: Settings,
-    team: Team,
-    workers: int,
-) -> Generator[list[Batch]]:
+def _steps(first: int, course: Course) -> Generator[list[Batch]]:
     """This process's pieces of each step, from a step on."""
-    how = Showing(
-        settings.seed, preprocessing.crop, settings.recipe.smallest, settings.recipe.colour
-    )
+    images, settings, team = course.data.train, course.settings, course.team
+    recipe = settings.recipe
+    how = Showing(settings.seed, course.preprocessing.crop, recipe.smallest, recipe.colour)
     count = team.world * settings.accumulate
     # Piece m of process r is the one that a single process would compute as its (m w + r)th.
     chosen = [
@@ -214,19 +220,20 @@ def _steps(
         for index in range(settings.accumulate)
     ]
     alternating = (piece for together in zip(*chosen, strict=True) for piece in together)
-    with closing(training_batches(images, how, alternating, workers)) as batches:
+    with closing(training_batches(images, how, alternating, course.workers)) as batches:
         while True:
             yield list(islice(batches, settings.accumulate))
 
 
-def _counted(step: list[Batch], settings: Settings, team: Team, keeping: Keeping) -> int:
+def _counted(step: list[Batch], course: Course) -> int:
     """How many images of a step could be read, over all processes.
 
     Raises:
         FlyweightError: more images than allowed can't be read, or all of a piece.
     """
-    met = keeping.unread(tuple(one for batch in step for one in batch.unread))
-    count, unread = team.sums([sum(len(batch.labels) for batch in step), met])
+    settings = course.settings
+    met = course.keeping.unread(tuple(one for batch in step for one in batch.unread))
+    count, unread = course.team.sums([sum(len(batch.labels) for batch in step), met])
     if unread > settings.skip_limit:
         reasons = [reason for batch in step for _, reason in batch.unread]
         last = f", such as {reasons[-1]}" if reasons else ""
@@ -238,37 +245,29 @@ def _counted(step: list[Batch], settings: Settings, team: Team, keeping: Keeping
     return int(count)
 
 
-def _end_of_epoch(
-    learning: Learner,
-    data: Data,
-    preprocessing: Preprocessing,
-    settings: Settings,
-    team: Team,
-    keeping: Keeping,
-    workers: int,
-    show: Callable[[Progress], None],
-) -> None:
+def _end_of_epoch(learning: Learner, course: Course) -> None:
     """Settle batch norm at the end of the run, measure the accuracy, write the history."""
+    settings = course.settings
     epoch = len(learning.rows) + 1
 
     def doing(what: str) -> None:
-        show(Progress(learning.step, settings.steps, epoch, None, 0.0, what))
+        course.show(Progress(learning.step, settings.steps, epoch, None, 0.0, what))
 
     if learning.step == settings.steps and learning.condenses:
         follow_schedule(learning.model, 1.0)
     if learning.step == settings.steps and settings.recipe.settle and not learning.settled:
         doing("taking batch norm's statistics anew")
-        settle(learning, data.train, preprocessing, settings, team, workers)
+        settle(learning, course)
     doing("evaluating")
-    accuracy = score(learning.final, data.val, preprocessing, team, workers)
+    accuracy = score(
+        learning.final, course.data.val, course.preprocessing, course.team, course.workers
+    )
     loss, right, images = learning.sums
     row = {
         "epoch": epoch,
         "step": learning.step,
         "learning_rate": settings.learning_rate
-        * rate(
-            settings.recipe, learning.step - 1, settings.steps, len(data.train) // settings.batch
-        ),
+        * rate(settings.recipe, learning.step - 1, settings.steps, course.per_epoch),
         "train_loss": loss / images,
         "train_top1": right / images,
         "val_images": accuracy.top1.n,
@@ -279,21 +278,14 @@ def _end_of_epoch(
     }
     learning.rows.append(row)
     learning.sums, learning.epoch_seconds = [0.0, 0.0, 0.0], 0.0
-    keeping.epoch(learning)
+    course.keeping.epoch(learning)
 
 
-def settle(
-    learning: Learner,
-    images: ImageSet,
-    preprocessing: Preprocessing,
-    settings: Settings,
-    team: Team,
-    workers: int,
-) -> None:
+def settle(learning: Learner, course: Course) -> None:
     """Take batch norm's statistics anew: their means over an epoch, with weights at rest."""
-    per_epoch = len(images) // settings.batch
+    per_epoch, preprocessing, team = course.per_epoch, course.preprocessing, course.team
     first = -(-learning.step // per_epoch) * per_epoch
-    with closing(_steps(first, images, preprocessing, settings, team, workers)) as batches:
+    with closing(_steps(first, course)) as batches:
         x = (
             inputs(batch, preprocessing, team.device)
             for step in islice(batches, per_epoch)

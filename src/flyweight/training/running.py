@@ -9,7 +9,7 @@ from torch import nn
 from flyweight.training.distributed import Team
 from flyweight.training.folder import About, RunFiles, begin, write_about
 from flyweight.training.images import Data
-from flyweight.training.loop import Outcome, Progress, learn
+from flyweight.training.loop import Course, Outcome, Progress, learn
 from flyweight.training.settings import Settings, Teacher, check
 from flyweight.training.steps import learner
 from flyweight.zoo.preprocessing import Preprocessing
@@ -92,6 +92,7 @@ def train(
         write_about(folder, about)
     team.sums([0.0])  # the folder is there for all
     files = RunFiles(folder, about, team.first, every_s, watch)
-    return learn(
-        learning, run.data, run.preprocessing, run.settings, team, files, workers, run.teacher, show
+    course = Course(
+        run.data, run.preprocessing, run.settings, team, files, workers, run.teacher, show
     )
+    return learn(learning, course)

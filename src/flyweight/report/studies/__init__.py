@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flyweight.files import replaced
+from flyweight.report.saving import write_page
 
 if TYPE_CHECKING:
     from flyweight.report.studies.page import Bench
@@ -45,7 +45,7 @@ def write_results_html(
     """
     from flyweight.report.studies.page import results_page
 
-    _write(results_page(results, benches), path)
+    write_page(results_page(results, benches), path)
 
 
 def write_versus_html(a: Side, b: Side, path: Path) -> None:
@@ -56,9 +56,4 @@ def write_versus_html(a: Side, b: Side, path: Path) -> None:
     """
     from flyweight.report.studies.versus_page import versus_page
 
-    _write(versus_page(a, b), path)
-
-
-def _write(text: str, path: Path) -> None:
-    with replaced(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    write_page(versus_page(a, b), path)

@@ -9,8 +9,8 @@ from pathlib import Path
 import altair as alt
 
 from flyweight.errors import FlyweightError
-from flyweight.files import replaced
 from flyweight.report.look import config
+from flyweight.report.saving import write_chart
 from flyweight.report.studies import pictures, speeds
 from flyweight.report.studies.pictures import Spotted
 from flyweight.report.studies.places import Place, View, engine_of, machine
@@ -103,8 +103,7 @@ def write_view_png(view: View, path: Path) -> None:
     drawn = view_chart(view)
     if drawn is None:
         raise FlyweightError(f"{view.places[0].result.study} has nothing to draw")
-    with replaced(path) as temporary:
-        drawn.save(str(temporary), format="png", scale_factor=2)
+    write_chart(drawn, path)
 
 
 def view_chart(view: View) -> alt.VConcatChart | None:

@@ -1,0 +1,36 @@
+"""Charts and pages as files that are written whole or not at all."""
+
+from pathlib import Path
+from typing import Any
+
+from flyweight.files import replaced
+
+
+def write_chart(chart: Any, path: Path) -> None:
+    """Write an Altair chart as PNG, two pixels to a point.
+
+    Raises:
+        FlyweightError: the file can't be written; what was there before is kept.
+    """
+    with replaced(path) as temporary:
+        chart.save(str(temporary), format="png", scale_factor=2)
+
+
+def write_chart_html(chart: Any, path: Path) -> None:
+    """Write an Altair chart as a page that needs nothing else, beside it or from a network.
+
+    Raises:
+        FlyweightError: the file can't be written; what was there before is kept.
+    """
+    with replaced(path) as temporary:
+        chart.save(str(temporary), format="html", inline=True)
+
+
+def write_page(text: str, path: Path) -> None:
+    """Write a page.
+
+    Raises:
+        FlyweightError: the file can't be written; what was there before is kept.
+    """
+    with replaced(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")

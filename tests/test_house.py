@@ -56,6 +56,10 @@ FORBIDDEN = {
         "decomposing", "studies", "report", "cli", "api",
     ),
     "advising": ("zoo", "evaluating", "report", "cli", "api"),
+    "quantizing": (
+        "counting", "native", "decomposing", "training", "accelerator", "advising", "studies",
+        "report", "cli", "api", "trained",
+    ),
     "studies": ("graph", "native", "exporting", "decomposing", "report", "cli", "api"),
     "records": (
         "nn", "zoo", "graph", "counting", "engines", "measuring", "decomposing", "report", "cli",
@@ -85,6 +89,13 @@ def test_arrows_go_one_way(package: str) -> None:
     for path in (ROOT / "src" / "flyweight" / package).rglob("*.py"):
         imported = set(re.findall(r"(?:from|import) flyweight\.(\w+)", path.read_text("utf-8")))
         assert not imported & set(FORBIDDEN[package]), path
+
+
+def test_few_know_of_int8() -> None:
+    above = {"quantizing", "cli"}
+    for path in SOURCES:
+        if path.relative_to(ROOT / "src" / "flyweight").parts[0] not in above:
+            assert "flyweight.quantizing" not in path.read_text("utf-8"), path
 
 
 def test_nothing_below_knows_of_advice() -> None:

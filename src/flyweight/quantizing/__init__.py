@@ -3,6 +3,7 @@
 from flyweight.quantizing.photographs import Photographs
 from flyweight.quantizing.result import COLUMNS, Form, Pair, Quantized, rows
 from flyweight.quantizing.running import Timing, Watch, prepared, quantize
+from flyweight.quantizing.sensitivity import Sensitive, sensitive_layers
 from flyweight.quantizing.settings import SPARE_BITS, Settings, SpareBit
 from flyweight.quantizing.tools import TOOLS
 
@@ -14,6 +15,7 @@ __all__ = [
     "Pair",
     "Photographs",
     "Quantized",
+    "Sensitive",
     "Settings",
     "SpareBit",
     "Timing",
@@ -21,4 +23,5 @@ __all__ = [
     "prepared",
     "quantize",
     "rows",
+    "sensitive_layers",
 ]

@@ -49,12 +49,6 @@ class Calibration:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def first(self, count: int) -> "Calibration":
-        """The same with fewer images, evenly spread."""
-        count = min(count, len(self))
-        chosen = [i * len(self) // count for i in range(count)]
-        return Calibration(self.pixels[chosen], self.preprocessing, self.skipped)
-
     def inputs(self) -> Iterator[NDArray[np.float32]]:
         """The network's inputs, (1, 3, side, side), one after another."""
         for pixels in self.pixels:

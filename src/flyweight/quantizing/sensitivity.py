@@ -3,15 +3,17 @@
 import math
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from flyweight.engines import Array, Runner
+from flyweight.exporting import Source
 from flyweight.quantizing import onnx_runtime
 from flyweight.quantizing.layers import Layer, kept, layers_of
-from flyweight.quantizing.running import Subject, lowered_onnx
+from flyweight.quantizing.photographs import Photographs
+from flyweight.quantizing.running import lowered_onnx, prepared
 from flyweight.quantizing.settings import Settings
 
 IMAGES = 16
@@ -33,8 +35,9 @@ class Sensitive:
 
 
 def sensitive_layers(
-    subject: Subject,
-    settings: Settings,
+    source: Source,
+    photographs: Photographs,
+    settings: Settings | None = None,
     threads: int = 1,
     show: Callable[[str, float], None] = lambda text, share: None,
 ) -> tuple[Sensitive, ...]:
@@ -43,17 +46,22 @@ def sensitive_layers(
     It is found with ONNX Runtime's tool and engine, by quantising one layer at a time.
 
     Args:
-        subject: as `prepared` gives it.
+        source: as for `quantize`.
+        photographs: of which `IMAGES` of those to calibrate on are used.
         settings: layers that are kept are left out.
         threads: CPU threads.
         show: called before each layer.
 
     Raises:
-        CaptureError: a network that can't be captured, lowered or run.
-        FlyweightError: the tool fails.
+        UsageError: as for `quantize`.
+        WeightsError: likewise.
+        CaptureError: likewise.
+        FlyweightError: the tool fails, or images can't be read.
     """
+    settings = settings or Settings()
+    subject = prepared(source, photographs, replace(settings, images=IMAGES))
+    images = subject.calibration
     proto, _ = lowered_onnx(subject, "onnxruntime")
-    images = subject.calibration.first(IMAGES)
     layers = layers_of(proto)
     left_out = kept(layers, settings.keep)
     layers = tuple(layer for layer in layers if layer not in left_out)

@@ -11,9 +11,9 @@ SpareBit = Literal["first", "all", "none"]
 CPUs without a dot product of bytes (AVX2 without VNNI) multiply bytes in pairs and add each pair in
 16 bits, where two large products don't fit: the sum is cut off, and the result is wrong. Weights of
 7 bits can't overflow, and are twice as coarse. ONNX Runtime's guide recommends 7 bits in all layers
-for these CPUs (`reduce_range`), NNCF's in the first layer (`OverflowFix`), whose inputs, pixels,
-fill their whole range. "first" is the default on every CPU, since a file travels: measured here, it
-is never worse than "all" by more than an image or two, and often better by many (docs/int8.md).
+for these CPUs (`reduce_range`), NNCF's in the first layer (`OverflowFix.FIRST_LAYER`), whose
+inputs, pixels, fill their whole range. "first" is the default, on every CPU since files travel;
+what each choice costs on real images is in docs/int8.md.
 """
 
 SPARE_BITS = get_args(SpareBit)

@@ -25,6 +25,7 @@ from flyweight.report.peers import (
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
+import int8  # noqa: E402
 import networks  # noqa: E402
 import papers  # noqa: E402
 
@@ -241,6 +242,12 @@ PARTS: dict[str, Callable[[Sequence[Record]], str]] = {
     "native": native,
     "native_said": native_said,
     "native_memory": native_memory,
+    "int8": lambda records: int8.table(),
+    "int8_said": lambda records: int8.said(),
+    "int8_tools": lambda records: int8.tools(),
+    "int8_spare": lambda records: int8.spare_bits(),
+    "int8_layers": lambda records: int8.layers(),
+    "int8_kept": lambda records: int8.kept(),
 }
 
 
@@ -268,9 +275,15 @@ def native_page() -> str:
     return generated((ROOT / "docs" / "native.md").read_text(encoding="utf-8"), [])
 
 
+def int8_page() -> str:
+    """docs/int8.md with what the records give."""
+    return generated((ROOT / "docs" / "int8.md").read_text(encoding="utf-8"), [])
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "README.md": readme,
     "docs/lowering.md": lowering_page,
+    "docs/int8.md": int8_page,
     "docs/native.md": native_page,
     "docs/networks.md": networks.page,
     "docs/results.md": papers.page,

@@ -116,6 +116,7 @@ def test_files_stay_small() -> None:
     "page",
     [
         "README.md",
+        "docs/int8.md",
         "docs/lowering.md",
         "docs/native.md",
         "docs/results.md",
@@ -130,6 +131,7 @@ def test_generated_pages_are_up_to_date(page: str) -> None:
     spec.loader.exec_module(generate)
     assert set(generate.PAGES) == {
         "README.md",
+        "docs/int8.md",
         "docs/lowering.md",
         "docs/native.md",
         "docs/networks.md",

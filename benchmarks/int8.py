@@ -38,7 +38,7 @@ from flyweight.quantizing import (
     quantize,
     sensitive_layers,
 )
-from flyweight.quantizing.running import lowered_onnx, prepared
+from flyweight.quantizing.preparing import lowered_onnx, prepared
 from flyweight.records import Record, read_records, write_records
 from flyweight.trained import source_of
 

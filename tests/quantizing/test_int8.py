@@ -24,7 +24,7 @@ from flyweight.quantizing import (
 )
 from flyweight.quantizing import onnx_runtime as tool
 from flyweight.quantizing.layers import layers_of
-from flyweight.quantizing.running import Subject, lowered_onnx, prepared
+from flyweight.quantizing.preparing import Subject, lowered_onnx, prepared
 from flyweight.quantizing.sensitivity import signal_to_noise
 from tests.quantizing.tiny import CLASSES, SIDE, Tiny, image_files, labelled_by, source
 

@@ -3,39 +3,21 @@
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import onnx
-import torch
 
 from flyweight.engines import Array, Options, Runner, engine_named
-from flyweight.errors import UsageError, WeightsError
-from flyweight.evaluating import (
-    Answered,
-    Labelled,
-    LabelledImages,
-    Step,
-    change,
-    evaluate_together,
-    labelled_images,
-    outputs,
-)
+from flyweight.errors import UsageError
+from flyweight.evaluating import Answered, Step, change, evaluate_together
 from flyweight.exporting import Source
-from flyweight.exporting.describing import Description
-from flyweight.exporting.onnx_file import described
 from flyweight.files import check_folder, replaced_together
-from flyweight.lowering import lower
 from flyweight.measuring import MeasurementInterrupted, Measurements, Progress, measure
-from flyweight.measuring.environment import commit
-from flyweight.quantizing.photographs import Calibration, Photographs, calibration, check_apart
+from flyweight.quantizing.photographs import Photographs
+from flyweight.quantizing.preparing import Subject, lowered_onnx, prepared
 from flyweight.quantizing.result import Form, Pair, Quantized
 from flyweight.quantizing.settings import Settings
 from flyweight.quantizing.tools import Tool, tools_named
 from flyweight.records import NetworkFacts
-from flyweight.zoo.preprocessing import IMAGENET, Preprocessing, list_images
 
 FLOAT, INT8 = "float32", "int8"
 
@@ -68,32 +50,6 @@ class Watch:
 
     doing: Callable[[str, float], None] = lambda text, share: None
     timing: Callable[[Progress], None] = lambda progress: None
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A network that can be quantised, and images for it.
-
-    Attributes:
-        source: the network.
-        preprocessing: what it expects.
-        classes: how many.
-        found: the labelled images.
-        images: those that accuracy is counted on.
-        calibration: those that ranges are found on.
-    """
-
-    source: Source
-    preprocessing: Preprocessing
-    classes: int
-    found: LabelledImages
-    images: tuple[Labelled, ...]
-    calibration: Calibration
-
-    @property
-    def example(self) -> Array:
-        """The first image to calibrate on, as an input."""
-        return next(self.calibration.inputs())
 
 
 def quantize(
@@ -141,33 +97,15 @@ def quantize(
     kept = _kept(out, force, stem, tools)
     subject = prepared(source, photographs, settings)
     with tempfile.TemporaryDirectory(prefix="flyweight.") as folder:
-        runners: dict[str, Runner] = {}
-        files: dict[str, tuple[Path, ...]] = {}
-        for number, tool in enumerate(tools):
-            watch.doing(f"quantising for {tool.engine}", number / len(tools))
-            written = _written(tool, subject, settings, Path(folder))
-            for dtype, path in written.items():
-                name = _key(source, tool.engine, dtype)
-                runner = tool.load().load(
-                    path, source.network, subject.example, timing.threads, dtype
-                )
-                runners[name] = replace(runner, facts=timing.facts)
-                files[name] = tool.files(path)
+        runners, files = _forms(tools, subject, settings, timing, Path(folder), watch)
         answered = _judged(runners, subject, photographs, timing.threads, watch)
-        beside = {
-            f"{source.network}/{engine}": replace(
-                engine_named(engine).load()(source.model, subject.example, Options(timing.threads)),
-                facts=timing.facts,
-            )
-            for engine in timing.beside
-        }
+        beside = _beside(subject, timing)
         measured, interrupted = _measured({**runners, **beside}, timing.budget_s, watch)
         pairs = tuple(
             _pair(tool, source, settings, answered, measured, files, kept) for tool in tools
         )
-        for tool in tools:
-            if kept:
-                _keep(files[_key(source, tool.engine, INT8)], kept[tool.engine])
+        for engine, targets in kept.items():
+            _keep(files[_key(source, engine, INT8)], targets)
     first = next(iter(answered.values())).evaluation
     return Quantized(
         network=source.network,
@@ -181,60 +119,39 @@ def quantize(
     )
 
 
-def prepared(source: Source, photographs: Photographs, settings: Settings) -> Subject:
-    """Find out whether a network and images belong together, before the work.
-
-    Raises:
-        UsageError: they don't, or images are in both sets.
-        WeightsError: weights that are not finite.
-        FlyweightError: images that can't be read.
-    """
-    channels, height, width = source.input_shape
-    if channels != 3 or height != width:
-        raise UsageError(
-            f"{source.network} reads {channels} x {height} x {width}: only networks that read"
-            " squares of 3 channels can be calibrated on photographs"
-        )
-    for name, tensor in source.model.state_dict().items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise WeightsError(f"{source.network}: {name} holds values that are not finite")
-    preprocessing = source.preprocessing or IMAGENET.at(height)
-    classes = outputs(source.model, preprocessing.crop)
-    if photographs.limit is not None and photographs.limit < 1:
-        raise UsageError(f"accuracy is counted on 1 image or more, not {photographs.limit}")
-    found = labelled_images(photographs.data, classes, photographs.labels, source.classes)
-    limit = photographs.limit
-    images = found.images if limit is None else found.spread(limit)
-    files = list_images(photographs.calibrate)
-    count = min(settings.images, len(files))
-    chosen = [files[i * len(files) // count] for i in range(count)]
-    check_apart(chosen, images)
-    read = calibration(chosen, count, preprocessing, photographs.squares)
-    return Subject(source, preprocessing, classes, found, images, read)
+def _forms(
+    tools: Sequence[Tool],
+    subject: Subject,
+    settings: Settings,
+    timing: Timing,
+    folder: Path,
+    watch: Watch,
+) -> tuple[dict[str, Runner], dict[str, tuple[Path, ...]]]:
+    """Runners of both forms on each engine, and the files that they were made from."""
+    runners: dict[str, Runner] = {}
+    files: dict[str, tuple[Path, ...]] = {}
+    network, example = subject.source.network, subject.example
+    for number, tool in enumerate(tools):
+        watch.doing(f"quantising for {tool.engine}", number / len(tools))
+        for dtype, path in _written(tool, subject, settings, folder).items():
+            name = _key(subject.source, tool.engine, dtype)
+            runner = tool.load().load(path, network, example, timing.threads, dtype)
+            runners[name] = replace(runner, facts=timing.facts)
+            files[name] = tool.files(path)
+    return runners, files
 
 
-def lowered_onnx(subject: Subject, engine: str) -> tuple[onnx.ModelProto, dict[str, Any]]:
-    """A network lowered for an engine, as ONNX for any number of images, and what to say of it.
-
-    Raises:
-        CaptureError: it can't be captured, lowered or written.
-    """
-    source = subject.source
-    # Random numbers, since the lowered network is compared with the original on them.
-    shape = (1, *subject.example.shape[1:])
-    example = torch.from_numpy(np.random.default_rng(0).standard_normal(shape, np.float32))
-    module = lower(source.model, example, engine=engine)
-    description = Description(
-        network=source.network,
-        options=source.options,
-        weights=source.weights,
-        preprocessing=subject.preprocessing,
-        class_names=source.classes or None,
-        input_shape=shape[1:],
-        lowered=True,
-        commit=commit(),
-    )
-    return described(module, example, description)
+def _beside(subject: Subject, timing: Timing) -> dict[str, Runner]:
+    """Runners of further engines, in float32."""
+    options = Options(timing.threads)
+    runners = {
+        engine: engine_named(engine).load()(subject.source.model, subject.example, options)
+        for engine in timing.beside
+    }
+    return {
+        f"{subject.source.network}/{engine}": replace(runner, facts=timing.facts)
+        for engine, runner in runners.items()
+    }
 
 
 def _written(tool: Tool, subject: Subject, settings: Settings, folder: Path) -> dict[str, Path]:

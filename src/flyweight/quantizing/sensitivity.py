@@ -13,7 +13,7 @@ from flyweight.exporting import Source
 from flyweight.quantizing import onnx_runtime
 from flyweight.quantizing.layers import Layer, kept, layers_of
 from flyweight.quantizing.photographs import Photographs
-from flyweight.quantizing.running import lowered_onnx, prepared
+from flyweight.quantizing.preparing import lowered_onnx, prepared
 from flyweight.quantizing.settings import Settings
 
 IMAGES = 16

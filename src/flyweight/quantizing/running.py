@@ -3,7 +3,7 @@
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flyweight.engines import Array, Options, Runner, engine_named

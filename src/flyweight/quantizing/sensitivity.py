@@ -27,7 +27,7 @@ class Sensitive:
     Attributes:
         layer: which.
         signal_to_noise: in decibels, 10 log10 of the scores' variance over the mean square of their
-            error; below 20 or so classes begin to change. Infinite where nothing changes.
+            error: the lower, the worse. Infinite where nothing changes.
     """
 
     layer: Layer

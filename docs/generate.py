@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
 import compression  # noqa: E402
 import famous  # noqa: E402
+import int8  # noqa: E402
 import networks  # noqa: E402
 import papers  # noqa: E402
 
@@ -245,6 +246,12 @@ PARTS: dict[str, Callable[[Sequence[Record]], str]] = {
     "native_memory": native_memory,
     "squeezenet_compressed": lambda records: compression.squeezenet_table(),
     "small_compressed": lambda records: compression.small_table(),
+    "int8": lambda records: int8.table(),
+    "int8_said": lambda records: int8.said(),
+    "int8_tools": lambda records: int8.tools(),
+    "int8_spare": lambda records: int8.spare_bits(),
+    "int8_layers": lambda records: int8.layers(),
+    "int8_kept": lambda records: int8.kept(),
 }
 
 
@@ -271,6 +278,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "README.md": readme,
     "docs/compress.md": lambda: page("docs/compress.md"),
     "docs/famous.md": famous.page,
+    "docs/int8.md": lambda: page("docs/int8.md"),
     "docs/lowering.md": lambda: page("docs/lowering.md"),
     "docs/native.md": lambda: page("docs/native.md"),
     "docs/networks.md": networks.page,

@@ -60,6 +60,10 @@ FORBIDDEN = {
         "decomposing", "studies", "advising", "report", "cli", "api",
     ),
     "advising": ("zoo", "evaluating", "report", "cli", "api"),
+    "quantizing": (
+        "counting", "native", "decomposing", "training", "accelerator", "advising", "studies",
+        "report", "cli", "api", "trained",
+    ),
     "studies": ("graph", "native", "exporting", "decomposing", "report", "cli", "api"),
     "records": (
         "nn", "zoo", "graph", "counting", "engines", "measuring", "decomposing", "report", "cli",
@@ -91,6 +95,13 @@ def test_arrows_go_one_way(package: str) -> None:
         assert not imported & set(FORBIDDEN[package]), path
 
 
+def test_few_know_of_int8() -> None:
+    above = {"quantizing", "cli"}
+    for path in SOURCES:
+        if path.relative_to(ROOT / "src" / "flyweight").parts[0] not in above:
+            assert "flyweight.quantizing" not in path.read_text("utf-8"), path
+
+
 def test_nothing_below_knows_of_advice() -> None:
     above = {"advising", "report", "cli", "advice.py"}
     for path in SOURCES:
@@ -111,6 +122,7 @@ def test_files_stay_small() -> None:
         "README.md",
         "docs/compress.md",
         "docs/famous.md",
+        "docs/int8.md",
         "docs/lowering.md",
         "docs/native.md",
         pytest.param("docs/results.md", marks=pytest.mark.slow),
@@ -127,6 +139,7 @@ def test_generated_pages_are_up_to_date(page: str) -> None:
         "README.md",
         "docs/compress.md",
         "docs/famous.md",
+        "docs/int8.md",
         "docs/lowering.md",
         "docs/native.md",
         "docs/networks.md",

@@ -293,19 +293,16 @@ def export(
         FlyweightError: the format's engine isn't installed, the file can't be written, images
             can't be read, or the file computes something else.
     """
-    from flyweight.trained import run_folder, source_of_run  # it needs `as_model` in its turn
+    from flyweight.trained import source_of  # it needs `as_model` in its turn
 
     choices = exporting.Choices(cpu, pixels, layout)
     target = exporting.target_of(Path(path), format, force, choices)
     photographs = list_images(images)
     file = None if weights is None else Path(weights)
-    if isinstance(model_or_name, str) and (run := run_folder(model_or_name)):
-        source = source_of_run(run, file)
-    elif isinstance(model_or_name, str) and ":" not in model_or_name:
-        source = exporting.from_zoo(model_or_name, file)
+    if isinstance(model_or_name, str):
+        source = source_of(model_or_name, file)
     else:
-        called = model_or_name if isinstance(model_or_name, str) else label(model_or_name)
-        source = exporting.from_module(as_model(model_or_name), called, file)
+        source = exporting.from_module(model_or_name, label(model_or_name), file)
     if preprocessing is not None:
         source = replace(source, preprocessing=preprocessing)
     size = input_size if input_size is not None else (1, *source.input_shape)

@@ -76,6 +76,26 @@ def _pretrained(name: str, file: Path) -> Trained:
     )
 
 
+def source_of(name: str, weights: Path | None = None) -> exporting.Source:
+    """A network by its name, to be exported or quantised.
+
+    Args:
+        name: of the zoo, "package.module:factory", or the folder of a run.
+        weights: a file. Without it a run has its own, a factory's network keeps those that it has,
+            and one of the zoo has fresh ones.
+
+    Raises:
+        UsageError: an unknown name.
+        WeightsError: weights that can't be read, or don't fit.
+        FlyweightError: a run without weights.
+    """
+    if run := run_folder(name):
+        return source_of_run(run, weights)
+    if ":" in name:
+        return exporting.from_module(as_model(name), name, weights)
+    return exporting.from_zoo(name, weights)
+
+
 def source_of_run(run: Path, weights: Path | None = None) -> exporting.Source:
     """What a run has reached, to be exported.
 

@@ -24,6 +24,7 @@ from flyweight.cli import (
     explain,
     export,
     lower,
+    quantize,
     report,
     simulate,
     study,
@@ -55,6 +56,7 @@ app.command("decompress")(compress.decompress_command)
 app.command("lower")(lower.lower_command)
 app.command("explain")(explain.explain_command)
 app.command("export")(export.export_command)
+app.command("quantize")(quantize.quantize_command)
 app.command("simulate")(simulate.simulate_command)
 app.command("study")(study.study_command)
 app.command("advise")(advise.advise_command)

@@ -90,12 +90,12 @@ def evaluate(
     known: Answers = Answers()
     if resume is not None:
         known = State(resume, _about(model, images, preprocessing, squares), images)
-    read = functools.partial(_read, preprocessing=preprocessing, squares=squares)
+    read = functools.partial(read_image, preprocessing=preprocessing, squares=squares)
     with contextlib.closing(known), _evaluating(model, threads):
         workers = threads or torch.get_num_threads()
         rest = images[len(known.answers) :]
         # Of decoded images there are never more in memory than three batches and a few.
-        with contextlib.closing(_ahead(read, rest, workers, 2 * batch + workers)) as decoded:
+        with contextlib.closing(ahead(read, rest, workers, 2 * batch + workers)) as decoded:
             _answer_all(model, images, decoded, batch, known, show)
     return tally(images, known.answers, classes, known.seconds)
 
@@ -154,7 +154,12 @@ def _evaluating(model: nn.Module, threads: int | None) -> Iterator[None]:
             module.training = True
 
 
-def _read(image: Labelled, preprocessing: Preprocessing, squares: Squares) -> Read:
+def read_image(image: Labelled, preprocessing: Preprocessing, squares: Squares) -> Read:
+    """An image as the network reads it, or why it can't be read.
+
+    Raises:
+        UsageError: squares "none", and an image of another size.
+    """
     try:
         opened = open_image(image.path)
     except FlyweightError as error:
@@ -170,7 +175,7 @@ def _read(image: Labelled, preprocessing: Preprocessing, squares: Squares) -> Re
     return prepare(opened, preprocessing, "squash")  # to its own size: nothing is resized
 
 
-def _ahead(
+def ahead(
     read: Callable[[Labelled], Read], images: Sequence[Labelled], workers: int, ahead: int
 ) -> Generator[Read]:
     """Images in their order, read in the background, at most `ahead` before they are needed."""
@@ -215,13 +220,17 @@ def _answers(model: nn.Module, images: Sequence[Labelled], inputs: Sequence[Read
     readable = [array for array in inputs if not isinstance(array, str)]
     scores = iter(_scores(model, torch.from_numpy(np.stack(readable))) if readable else ())
     return [
-        Answer((), array) if isinstance(array, str) else Answer(_first(next(scores), image))
+        Answer((), array) if isinstance(array, str) else Answer(first_classes(next(scores), image))
         for image, array in zip(images, inputs, strict=True)
     ]
 
 
-def _first(scores: Tensor, image: Labelled) -> tuple[int, ...]:
-    """The classes with the largest scores, the largest first; of equal ones the lower number."""
+def first_classes(scores: Tensor, image: Labelled) -> tuple[int, ...]:
+    """The classes with the largest scores, the largest first; of equal ones the lower number.
+
+    Raises:
+        FlyweightError: scores that are infinite or not numbers.
+    """
     if not bool((scores < math.inf).all()):
         raise FlyweightError(f"the network's scores of {image.path} are not all finite numbers")
     return tuple(scores.sort(descending=True, stable=True).indices[:TOP].tolist())

@@ -15,7 +15,8 @@ from tests.training.small import image_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "shufflenet_v2_x0_5"
-QUICK = ("--epochs", "1", "--batch", "16", "--workers", "1", "--device", "cpu", "--budget", "0.5s")
+QUICK = ("--epochs", "1", "--batch", "16", "--workers", "1", "--device", "cpu", "--budget", "0.5s",
+         "--engine", "eager")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def test_a_run_and_back(here: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_without_images(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = said(capsys, "compress", here / "run", "--out", tmp_path / "x.fwc", "--bits", "6",
-               "--density", "classifier=0.5", "--budget", "0.5s")  # fmt: skip
+               "--density", "classifier=0.5", "--budget", "0.5s", "--engine", "eager")  # fmt: skip
     assert "isn't faster by that alone" in out
     assert "top-1" not in out
 
@@ -90,7 +91,7 @@ WRONG = {
     "images": (("run", "--out", "x.fwc", "--data", "none"), 1, "no such folder"),
     "inspecting": (("run", "--inspect", "x.fwc"), 2, "give no network"),
     "no file": (("--inspect", "none.fwc"), 1, "No such file"),
-    "a network": (("shufflenet_v9", "--out", "x.fwc"), 2, "unknown network"),
+    "a network": (("shufflenet_v9", "--out", "x.fwc"), 2, "unknown model"),
     "no weights": ((NAME, "--out", "x.fwc"), 2, "give --weights FILE"),
     "not SqueezeNet": (("run", "--out", "x.net", "--budget", "0.1s"), 1, "SqueezeNet 1.0 with"),
 }

@@ -51,7 +51,7 @@ def decompress(packed: Packed, path: Path) -> int:
     Raises:
         FlyweightError: it can't be written.
     """
-    values = {name: np.ascontiguousarray(one) for name, one in packed.values().items()}
+    values = {name: np.require(one, requirements="C") for name, one in packed.values().items()}
     with replaced(path) as temporary:
         save_file(values, temporary, dict(packed.metadata))
         return temporary.stat().st_size

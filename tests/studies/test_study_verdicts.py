@@ -42,7 +42,11 @@ def test_the_reason_is_a_case_that_was_decided() -> None:
     noisy, clear = Ratio(1.69, 0.84, 2.30, 0.95, 8), ratio(1.2, 0.01)
     found = slower_than([("noisy", noisy), ("clear", clear)])
     assert found.answer == "holds"
-    assert "clear, takes 1.2" in found.reason
+    assert "a case, clear, takes 1.2" in found.reason
+    wide = Ratio(0.6, 0.5, 1.5, 0.95, 8)
+    other = all_slower_than([("wide", wide), ("level", ratio(0.9, 0.01))])
+    assert other.answer == "does not hold"
+    assert "another, level, takes 0." in other.reason
 
 
 def test_one_case_is_enough() -> None:

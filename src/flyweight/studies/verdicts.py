@@ -55,12 +55,13 @@ def slower_than(ratios: Ratios) -> Verdict:
     """
     slower = [(label, one) for label, one in ratios if one.low > 1 + MARGIN]
     worst, ratio = max(slower or ratios, key=lambda pair: pair[1].value)
+    slowest = all(one.value <= ratio.value for _, one in ratios)
     answer: Answer = "not decided"
     if slower:
         answer = "holds"
     elif all(one.high <= 1 + MARGIN for _, one in ratios):
         answer = "does not hold"
-    return _verdict(answer, "the slowest case", worst, ratio)
+    return _verdict(answer, "the slowest case" if slowest else "a case", worst, ratio)
 
 
 def all_slower_than(ratios: Ratios, claim: str = "") -> Verdict:
@@ -73,13 +74,16 @@ def all_slower_than(ratios: Ratios, claim: str = "") -> Verdict:
         ratios: for each case but the reference, its time over the reference's.
         claim: what is asked, where that isn't the study's own claim.
     """
-    best, ratio = min(ratios, key=lambda pair: pair[1].value)
+    not_slower = [(label, one) for label, one in ratios if one.high <= 1 + MARGIN]
+    best, ratio = min(not_slower or ratios, key=lambda pair: pair[1].value)
+    fastest = all(one.value >= ratio.value for _, one in ratios)
     answer: Answer = "not decided"
     if all(one.low > 1 + MARGIN for _, one in ratios):
         answer = "holds"
-    elif any(one.high <= 1 + MARGIN for _, one in ratios):
+    elif not_slower:
         answer = "does not hold"
-    return _verdict(answer, "the fastest other" if len(ratios) > 1 else "", best, ratio, claim)
+    which = "the fastest other" if fastest else "another"
+    return _verdict(answer, which if len(ratios) > 1 else "", best, ratio, claim)
 
 
 def _verdict(answer: Answer, which: str, label: str, ratio: Ratio, claim: str = "") -> Verdict:

@@ -1,5 +1,11 @@
-"""The commands as a stranger types them: in a process of their own, with good and bad input."""
+"""The commands as a stranger types them, with good and bad input.
 
+In this process, for speed, where it isn't the process that is tested: `run` is all that the command
+does beside exiting.
+"""
+
+import contextlib
+import io
 import json
 import os
 import signal
@@ -36,15 +42,24 @@ def nothing():
 """
 
 
-def flyweight(*args: str, cwd: Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def flyweight(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "flyweight", *args],
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=120,
         check=False,
     )
+
+
+def here_and_now(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err),
+    ):  # fmt: skip
+        code = run(args)
+    return subprocess.CompletedProcess(args, code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +176,6 @@ WRONG = {
 def test_wrong_input_gets_one_clear_line(
     here: Path, case: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In this process, for speed: `run` is all that the command does beside exiting."""
     args, code, words = WRONG[case]
     monkeypatch.chdir(here)
     assert run(args) == code
@@ -229,7 +243,7 @@ def test_list_info_cost(
 
 
 def test_bench_writes_records_report_and_picture(here: Path, tmp_path: Path) -> None:
-    done = flyweight(
+    done = here_and_now(
         "bench", "mine:small", "mobilenet_v1_x0_25@96", "--engine", "eager", "--engine",
         "onnxruntime", "--input", "64", "--budget", "2s", "--batch", "2",
         "--json", str(tmp_path / "r.jsonl"), "--html", str(tmp_path / "r.html"),
@@ -248,13 +262,13 @@ def test_bench_writes_records_report_and_picture(here: Path, tmp_path: Path) -> 
     assert "<html" in (tmp_path / "r.html").read_text()
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
     assert "mine:small/eager" in done.stdout
-    drawn = flyweight("report", "r.jsonl", "--html", "again.html", cwd=tmp_path)
+    drawn = here_and_now("report", "r.jsonl", "--html", "again.html", cwd=tmp_path)
     assert drawn.returncode == 0
     assert (tmp_path / "again.html").exists()
 
 
 def test_json_on_stdout_is_json_alone(here: Path) -> None:
-    done = flyweight(
+    done = here_and_now(
         "bench", "mine:small", "--engine", "eager", "--budget", "300ms", "--json", "-", cwd=here
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
@@ -264,7 +278,7 @@ def test_json_on_stdout_is_json_alone(here: Path) -> None:
 
 @pytest.mark.slow
 def test_one_network_that_fails_does_not_end_the_rest(here: Path) -> None:
-    done = flyweight(
+    done = here_and_now(
         "bench", "mine:branches", "mine:small", "--engine", "onnxruntime", "--budget", "300ms",
         cwd=here,
     )  # fmt: skip
@@ -274,13 +288,13 @@ def test_one_network_that_fails_does_not_end_the_rest(here: Path) -> None:
 
 
 def test_compare(here: Path) -> None:
-    done = flyweight(
+    done = here_and_now(
         "compare", "mine:small@32/eager", "mine:small@256/eager", "--budget", "1s", cwd=here
     )
     assert done.returncode == 0
     assert "mine:small@32/eager is" in done.stdout
     assert "95% interval" in done.stdout
-    engines = flyweight(
+    engines = here_and_now(
         "compare", "eager", "onnxruntime", "--model", "mine:small", "--budget", "1s", cwd=here
     )
     assert "mine:small/onnxruntime" in engines.stdout
@@ -288,7 +302,7 @@ def test_compare(here: Path) -> None:
 
 def test_classify(here: Path) -> None:
     weights = ["--model", "shufflenet_v2_x0_5", "--weights", "good.safetensors"]
-    done = flyweight("classify", "photos", "text.jpg", *weights, "--json", cwd=here)
+    done = here_and_now("classify", "photos", "text.jpg", *weights, "--json", cwd=here)
     assert done.returncode == 1
     assert "text.jpg: not an image" in done.stderr
     answer = json.loads(done.stdout)
@@ -300,7 +314,7 @@ def test_classify(here: Path) -> None:
     assert [guess["probability"] for guess in top] == sorted(
         (guess["probability"] for guess in top), reverse=True
     )
-    text = flyweight("classify", "photos/a.png", *weights, "--top", "2", "--input", "64", cwd=here)
+    text = here_and_now("classify", "photos/a.png", *weights, "--top", "2", "--input", "64", cwd=here)
     assert text.returncode == 0
     assert len(text.stdout.splitlines()) == 3
 

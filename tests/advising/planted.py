@@ -90,7 +90,7 @@ class Residual(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = conv(32, 32, 3)
+        self.conv = conv(32, 32)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv(x) + x
@@ -107,7 +107,7 @@ class Shuffled(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = conv(32, 32, 3)
+        self.conv = conv(32, 32)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.conv(channel_shuffle(channel_shuffle(x, 4), 8)))
@@ -123,10 +123,10 @@ class Normed(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.norm, self.conv, self.next = nn.BatchNorm2d(32), conv(32, 32), conv(32, 32, 3)
+        self.norm, self.conv, self.next = nn.BatchNorm2d(32), conv(32, 32), conv(32, 32, 3, 32)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.next(F.relu(self.conv(self.norm(x)))))
+        return self.next(F.relu(self.conv(self.norm(x))))
 
 
 def normed() -> nn.Module:

@@ -2,9 +2,9 @@
 
 For each network of tests/advising/planted.py, on ONNX Runtime or where its waste costs: whether the
 planted waste is what saves most, and how the gain that the block alone predicts compares with the
-one of the whole network. Clean networks should get nothing. With --noise another process keeps a core busy, and everything is done ten
-times: how often the verdict on a piece of advice is its usual one. Writes
-results/<machine>/advice_planted.json, or advice_noise.json. On an idle machine:
+one of the whole network. Clean networks should get nothing. With --noise another process keeps a
+core busy, and everything is done ten times: how often the verdict on a piece of advice is its usual
+one. Writes results/<machine>/advice_planted.json, or advice_noise.json. On an idle machine:
 
     .venv/bin/python benchmarks/advice_planted.py [SECONDS A NETWORK] [--noise]
 """

@@ -314,7 +314,8 @@ def test_classify(here: Path) -> None:
     assert [guess["probability"] for guess in top] == sorted(
         (guess["probability"] for guess in top), reverse=True
     )
-    text = here_and_now("classify", "photos/a.png", *weights, "--top", "2", "--input", "64", cwd=here)
+    few = ["--top", "2", "--input", "64"]
+    text = here_and_now("classify", "photos/a.png", *weights, *few, cwd=here)
     assert text.returncode == 0
     assert len(text.stdout.splitlines()) == 3
 

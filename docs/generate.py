@@ -30,6 +30,7 @@ import famous  # noqa: E402
 import int8  # noqa: E402
 import networks  # noqa: E402
 import papers  # noqa: E402
+import planted  # noqa: E402
 
 RECORDS = ROOT / "results" / "intel-xeon-processor-2-cores" / "table8.jsonl"
 PICTURE = ROOT / "docs" / "images" / "table8.png"
@@ -244,6 +245,8 @@ PARTS: dict[str, Callable[[Sequence[Record]], str]] = {
     "native": native,
     "native_said": native_said,
     "native_memory": native_memory,
+    "planted": lambda records: planted.table(),
+    "planted_said": lambda records: planted.said(),
     "squeezenet_compressed": lambda records: compression.squeezenet_table(),
     "small_compressed": lambda records: compression.small_table(),
     "int8": lambda records: int8.table(),
@@ -276,6 +279,7 @@ def page(name: str) -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "README.md": readme,
+    "docs/advise.md": lambda: page("docs/advise.md"),
     "docs/compress.md": lambda: page("docs/compress.md"),
     "docs/famous.md": famous.page,
     "docs/int8.md": lambda: page("docs/int8.md"),

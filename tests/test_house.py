@@ -120,6 +120,7 @@ def test_files_stay_small() -> None:
     "page",
     [
         "README.md",
+        "docs/advise.md",
         "docs/compress.md",
         "docs/famous.md",
         "docs/int8.md",
@@ -137,6 +138,7 @@ def test_generated_pages_are_up_to_date(page: str) -> None:
     spec.loader.exec_module(generate)
     assert set(generate.PAGES) == {
         "README.md",
+        "docs/advise.md",
         "docs/compress.md",
         "docs/famous.md",
         "docs/int8.md",

@@ -66,7 +66,7 @@ def four_fragments(joined: str = "cat") -> nn.Module:
 
 def in_series() -> nn.Module:
     """G3: four convolutions behind each other."""
-    return Around(32, lambda: nn.Sequential(*(conv(32, 32) for _ in range(4)), conv(32, 32, 3)))
+    return Around(32, lambda: nn.Sequential(*(conv(32, 32) for _ in range(4))))
 
 
 class Activated(nn.Module):
@@ -110,7 +110,7 @@ class Shuffled(nn.Module):
         self.conv = conv(32, 32)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.conv(channel_shuffle(channel_shuffle(x, 4), 8)))
+        return F.relu(self.conv(channel_shuffle(channel_shuffle(x, 4), 4)))
 
 
 def shuffled() -> nn.Module:
@@ -126,7 +126,7 @@ class Normed(nn.Module):
         self.norm, self.conv, self.next = nn.BatchNorm2d(32), conv(32, 32), conv(32, 32, 3, 32)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.next(F.relu(self.conv(self.norm(x))))
+        return F.relu(self.next(F.relu(self.conv(self.norm(x)))))
 
 
 def normed() -> nn.Module:

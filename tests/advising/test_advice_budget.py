@@ -101,7 +101,9 @@ def test_alternatives_end_within_the_time(
 ) -> None:  # fmt: skip
     given: list[float] = []
 
-    def trial(bench: Bench, reading: object, finding: Finding, seconds: float) -> Trial:
+    def trial(
+        bench: Bench, reading: object, finding: Finding, costs: object, seconds: float
+    ) -> Trial:
         clock.now += takes_s + seconds
         bench.measured_s += seconds
         given.append(seconds)
@@ -124,7 +126,9 @@ def test_alternatives_end_within_the_time(
 def test_one_that_takes_longer_than_expected_is_the_last_surprise(
     bench: Bench, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def trial(bench: Bench, reading: object, finding: Finding, seconds: float) -> Trial:
+    def trial(
+        bench: Bench, reading: object, finding: Finding, costs: object, seconds: float
+    ) -> Trial:
         clock.now += 20 + seconds
         bench.measured_s += seconds
         return Trial(finding.remedy, ARCHITECTURAL, finding.key, "G1", WITHDRAWN, "no gain")

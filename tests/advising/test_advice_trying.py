@@ -19,8 +19,10 @@ from flyweight.advising import (
     read,
 )
 from flyweight.advising import bench as bench_module
-from flyweight.advising.alone import alone, block_of
+from flyweight.advising.alone import alone, around, block_of
 from flyweight.advising.bench import Bench
+from flyweight.advising.findings import Costs
+from flyweight.advising.predicting import predicted
 from flyweight.advising.preparing import Candidate, candidates, has_siblings, simpler
 from flyweight.advising.rebuilding import Edit, rebuilt
 from flyweight.advising.trying import (
@@ -47,6 +49,10 @@ def bench_of(key: str) -> tuple[Bench, Reading, Finding]:
     return Bench(model, key, example, EAGER), reading, finding
 
 
+def costs_of(reading: Reading) -> Costs:
+    return Costs.of(reading, times(reading))
+
+
 @pytest.mark.parametrize(
     ("key", "change"),
     [
@@ -61,7 +67,7 @@ def bench_of(key: str) -> tuple[Bench, Reading, Finding]:
 )
 def test_alternatives_are_timed_alone_and_in_place(key: str, change: tuple[str, str]) -> None:
     bench, reading, finding = bench_of(key)
-    trial = architectural_trial(bench, reading, finding, SECONDS)
+    trial = architectural_trial(bench, reading, finding, costs_of(reading), SECONDS)
     assert trial.kind == ARCHITECTURAL
     assert trial.about == key
     assert trial.verdict in (KEPT, WITHDRAWN)
@@ -73,9 +79,7 @@ def test_alternatives_are_timed_alone_and_in_place(key: str, change: tuple[str, 
     assert len(bench.records) == (5 if trial.alone else 3)
     if trial.alone is not None:
         assert trial.block.startswith("blocks")
-        share = finding.share
-        assert share is not None
-        assert trial.predicted == pytest.approx(1 - share * (1 - trial.alone.value))
+        assert trial.predicted is not None
 
 
 def test_fragments_become_one_path() -> None:
@@ -83,7 +87,7 @@ def test_fragments_become_one_path() -> None:
     assert finding.edit is not None
     # Four convolutions of 64 to 16 channels have the FLOPs of one of 64 to 64.
     assert {path.middle for path in finding.edit.paths.values()} == {0}
-    trial = architectural_trial(bench, reading, finding, SECONDS)
+    trial = architectural_trial(bench, reading, finding, costs_of(reading), SECONDS)
     assert trial.flops == pytest.approx(1.0)
     assert {one.after for one in trial.changes} == {"merged"}
 
@@ -93,11 +97,11 @@ def test_what_cannot_be_built_is_said() -> None:
     bad = Finding(
         **{**vars(finding), "edit": Edit(scale={}, dropped={finding.layers[0]: "nothing"})}
     )
-    trial = architectural_trial(bench, reading, bad, SECONDS)
+    trial = architectural_trial(bench, reading, bad, costs_of(reading), SECONDS)
     assert trial.verdict == NOT_TRIED
     assert "nothing" in trial.why
     none = Finding(**{**vars(finding), "edit": None, "why_no_edit": "a reason"})
-    assert "a reason" in architectural_trial(bench, reading, none, SECONDS).why
+    assert "a reason" in architectural_trial(bench, reading, none, costs_of(reading), SECONDS).why
 
 
 def test_several_alternatives_make_one_network() -> None:
@@ -244,7 +248,23 @@ def test_a_block_alone_computes_what_it_does_in_the_network() -> None:
     name, nodes = block_of(finding, reading)
     part = alone(network, nodes)
     assert part is not None
-    module, shape = part
-    x = torch.randn(shape)
+    x = torch.randn(part.input)
+    assert part.output == part.input
     with torch.no_grad():
-        torch.testing.assert_close(module(x), bench.model.get_submodule(name)(x))
+        torch.testing.assert_close(part.module(x), bench.model.get_submodule(name)(x))
+
+
+def test_what_the_block_alone_predicts() -> None:
+    _, reading, finding = bench_of("groups")
+    assert finding.edit is not None
+    costs = costs_of(reading)
+    changed = rebuilt(reading, widths_of(reading.graph.graph), finding.edit)
+    stem, head = next(iter(reading.layers.values())), list(reading.layers.values())[-1]
+    inside = around(finding, reading)
+    assert {one.place.path.split(".")[0] for one in inside} == {"blocks"}
+    # Blocks halve; the stem has 56 channels instead of 128, and so have the features of the head.
+    saved = 0.5 * (costs.share(inside) or 0)
+    saved += (1 - 56 / 128) * (costs.share([stem, head]) or 0)
+    found = predicted(finding, reading, costs, changed, 0.5)
+    assert found == pytest.approx(1 - saved)
+    assert predicted(finding, reading, Costs.of(reading, None), changed, 0.5) is None

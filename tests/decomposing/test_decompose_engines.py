@@ -220,3 +220,16 @@ def test_networks_that_cannot_be_captured(engine: str) -> None:
         pytest.skip("no C compiler")
     with pytest.raises(CaptureError, match="Branches can't be captured"):
         flyweight.decompose(Branches(), X, engine)
+
+
+@pytest.mark.skipif(not there("onnxruntime"), reason="not installed")
+def test_norms_that_run_as_depthwise_convolutions() -> None:
+    """ONNX Runtime makes convolutions of norms on blocks of channels, under names of its own."""
+    model = nn.Sequential(
+        *(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.BatchNorm2d(16), nn.Conv2d(16, 16, 1)),
+        *(nn.ReLU(), nn.BatchNorm2d(16), nn.Conv2d(16, 16, 1)),
+    )
+    found = decomposed(model.eval(), (1, 3, 16, 16), "onnxruntime")
+    norms = {p.operation.name for p in found.parts if p.operation.kind == "elementwise"}
+    assert norms == {"2", "5"}
+    assert "depthwise" not in found.by_kind()

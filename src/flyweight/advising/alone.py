@@ -1,29 +1,58 @@
 """One block of a captured network, by itself."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from torch import fx
 
 from flyweight.advising.findings import Finding
-from flyweight.advising.reading import Reading, module_of
+from flyweight.advising.reading import Layer, Reading, module_of
 from flyweight.advising.rebuilding import Rebuilt
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some nodes of a network as a network.
+
+    Attributes:
+        module: of one input.
+        input: its shape.
+        output: the shape of what it puts out; None if that is several tensors.
+    """
+
+    module: fx.GraphModule
+    input: tuple[int, ...]
+    output: tuple[int, ...] | None
 
 
 def block_of(finding: Finding, reading: Reading) -> tuple[str, frozenset[str]]:
     """The module around the most expensive operation of a finding, and its nodes."""
-    own = reading.layers[finding.layers[0]].place.path
-    parent = own.rpartition(".")[0]
-    while parent and _paths(reading, parent) <= 1:
-        parent = parent.rpartition(".")[0]
-    if not parent:
-        parent = own
+    parent = _parent(finding.layers[0], reading)
     nodes = frozenset(
         node.name
         for node in reading.graph.graph.nodes
         if node.op == "call_function" and _within(module_of(node), parent)
     )
     return parent, nodes
+
+
+def around(finding: Finding, reading: Reading) -> list[Layer]:
+    """All operations of the modules around those of a finding."""
+    parents = {_parent(name, reading) for name in finding.layers}
+    return [
+        one
+        for one in reading.layers.values()
+        if any(_within(one.place.path, parent) for parent in parents)
+    ]
+
+
+def _parent(name: str, reading: Reading) -> str:
+    own = reading.layers[name].place.path
+    parent = own.rpartition(".")[0]
+    while parent and _paths(reading, parent) <= 1:
+        parent = parent.rpartition(".")[0]
+    return parent or own
 
 
 def _within(path: str, parent: str) -> bool:
@@ -37,10 +66,8 @@ def _paths(reading: Reading, parent: str) -> int:
     )
 
 
-def alone(
-    network: Rebuilt, names: Collection[str]
-) -> tuple[fx.GraphModule, tuple[int, ...]] | None:
-    """Some nodes of a network as a network, with the shape of its input; None if it has several.
+def alone(network: Rebuilt, names: Collection[str]) -> Block | None:
+    """Some nodes of a network as a network; None if it has several inputs.
 
     Args:
         network: that was rebuilt.
@@ -74,7 +101,8 @@ def alone(
     outputs = tuple(env[node] for node in put_out)
     graph.output(outputs[0] if len(outputs) == 1 else outputs)
     graph.eliminate_dead_code()
-    return fx.GraphModule(network.module, graph), shapes[source.name]
+    output = shapes[put_out[0].name] if len(put_out) == 1 else None
+    return Block(fx.GraphModule(network.module, graph), shapes[source.name], output)
 
 
 def _replaces(name: str, names: Collection[str]) -> bool:

@@ -84,11 +84,13 @@ class Rebuilt:
     Attributes:
         module: it; None where only its cost was asked for.
         madds: multiply-adds of convolutions and linear layers that are still read.
+        madds_of: those of each node that has any.
         shapes: of every node's result.
     """
 
     module: fx.GraphModule | None
     madds: int
+    madds_of: dict[str, int]
     shapes: dict[str, tuple[int, ...]]
 
 
@@ -154,13 +156,13 @@ class _Builder:
                 raise CannotBuildError(f"at {node.name}: {first_line(error)}") from error
         self.graph.eliminate_dead_code()
         alive = set(self.graph.nodes)
-        madds = sum(count for node, count in self.madds.items() if node in alive)
+        madds = {node.name: count for node, count in self.madds.items() if node in alive}
         shapes = {
             node.name: tuple(value.shape)
             for node, value in self.meta.items()
             if node in alive and isinstance(value, Tensor)
         }
-        return Rebuilt(self._module() if made else None, madds, shapes)
+        return Rebuilt(self._module() if made else None, sum(madds.values()), madds, shapes)
 
     def _module(self) -> fx.GraphModule:
         root = nn.Module()

@@ -11,7 +11,7 @@ from torch import nn
 from flyweight.advising.bench import Bench, Told
 from flyweight.advising.deciding import KEPT, NOT_TRIED
 from flyweight.advising.finding_all import find
-from flyweight.advising.findings import ARCHITECTURAL, Finding, Times
+from flyweight.advising.findings import ARCHITECTURAL, Costs, Finding, Times
 from flyweight.advising.preparing import candidates, has_siblings, simpler
 from flyweight.advising.reading import Reading, read
 from flyweight.advising.result import Advice, Setting, Trial
@@ -183,6 +183,7 @@ def _alternatives(
     What an alternative takes to prepare is known from the network itself, and then from those that
     were tried.
     """
+    costs = Costs.of(reading, _times(state))
     todo = [one for one in state.findings if one.kind == ARCHITECTURAL]
     buildable = [one for one in todo if one.edit is not None]
     spare = TOGETHER * budget_s if len(buildable) > 1 else 0.0  # for what is kept, as one
@@ -197,7 +198,7 @@ def _alternatives(
         begun, measured_s = time.monotonic(), bench.measured_s
         seconds = left / max(waiting, 1) - preparing_s
         seconds = max(min(seconds, EXACT_SHARE * budget_s), LEAST_S)
-        state.trials.append(architectural_trial(bench, reading, one, seconds))
+        state.trials.append(architectural_trial(bench, reading, one, costs, seconds))
         if one.edit is not None:
             took = time.monotonic() - begun - (bench.measured_s - measured_s)
             preparing_s, waiting = max(took, bench.preparing_s), waiting - 1

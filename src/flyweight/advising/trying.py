@@ -10,7 +10,8 @@ from torch import nn
 from flyweight.advising.alone import alone, block_of
 from flyweight.advising.bench import Bench
 from flyweight.advising.deciding import NOT_TRIED, WITHDRAWN, decide
-from flyweight.advising.findings import ARCHITECTURAL, EXACT, Change, Finding
+from flyweight.advising.findings import ARCHITECTURAL, EXACT, Change, Costs, Finding
+from flyweight.advising.predicting import predicted
 from flyweight.advising.preparing import AGREEMENT, Candidate, error_of, outputs_of
 from flyweight.advising.reading import Reading, args_of
 from flyweight.advising.rebuilding import Edit, Rebuilt, rebuilt
@@ -19,11 +20,15 @@ from flyweight.advising.widths import widths_of
 from flyweight.engines import Array, Runner
 from flyweight.errors import FlyweightError
 from flyweight.measuring import Measurements
+from flyweight.records import Record
 
 _ORIGINAL, _AGAIN, _CHANGED = "as it is", "as it is, again", "changed"
 _BLOCK, _CHANGED_BLOCK = "block as it is", "block changed"
 _LOWERING = 2
 """Lowering a network takes about as long as writing it for an engine; both have to be done."""
+REPEATED = 4
+"""Times that a block is put behind itself to be timed alone, where its output has the shape of its
+input: engines change a tensor's layout on the way in and out, and that is no part of a block."""
 LEAST_S = 3.0
 """To measure one alternative; if less is left, it isn't tried."""
 TIME_IS_UP = "the time was up; give it a longer budget"
@@ -125,13 +130,20 @@ def _value(trial: Trial) -> float:
     return trial.ratio.value if trial.ratio is not None else 1.0
 
 
-def architectural_trial(bench: Bench, reading: Reading, finding: Finding, budget_s: float) -> Trial:
+def architectural_trial(
+    bench: Bench, reading: Reading, finding: Finding, costs: Costs, budget_s: float
+) -> Trial:
     """Build an alternative, and time it in place of the original: a block alone, and the whole."""
     trial = Trial(finding.remedy, ARCHITECTURAL, finding.key, finding.guideline, NOT_TRIED, "")
     if finding.edit is None:
         return replace(trial, why=f"no alternative could be built: {finding.why_no_edit}")
     block, nodes = block_of(finding, reading)
-    return _tried(bench, reading, finding.edit, trial, budget_s, (block, nodes, finding.share))
+    trial, changed, found = _tried(bench, reading, finding.edit, trial, budget_s, nodes)
+    if changed is None or not any(one.runner == _BLOCK for one in found):
+        return trial
+    ratio = Measurements(found).ratio(_CHANGED_BLOCK, _BLOCK)
+    whole = predicted(finding, reading, costs, changed, ratio.value)
+    return replace(trial, alone=ratio, block=block, predicted=whole)
 
 
 def combined_trial(
@@ -144,7 +156,7 @@ def combined_trial(
         edit |= one.edit
     names = " and ".join(one.key for one in findings)
     trial = Trial(f"change {names}", ARCHITECTURAL, names, "", NOT_TRIED, "")
-    return _tried(bench, reading, edit, trial, budget_s, None)
+    return _tried(bench, reading, edit, trial, budget_s, frozenset())[0]
 
 
 def _tried(
@@ -153,8 +165,9 @@ def _tried(
     edit: Edit,
     trial: Trial,
     budget_s: float,
-    block: tuple[str, frozenset[str], float | None] | None,
-) -> Trial:
+    block: frozenset[str],
+) -> tuple[Trial, Rebuilt | None, list[Record]]:
+    """The trial, the changed network and what was measured; nothing where it can't be built."""
     widths = widths_of(reading.graph.graph)
     try:
         original, changed = bench.rebuilt(reading), rebuilt(reading, widths, edit)
@@ -162,22 +175,16 @@ def _tried(
             _ORIGINAL: _runner(bench, original), _AGAIN: _runner(bench, original),
             _CHANGED: _runner(bench, changed),
         }  # fmt: skip
-        if block is not None:
-            runners |= _blocks(bench, original, changed, block[1])
+        if block:
+            runners |= _blocks(bench, original, changed, block)
     except FlyweightError as problem:
-        return replace(trial, why=str(problem))
-    trial = _judged(trial, bench.timed(runners, budget_s), _CHANGED)
+        return replace(trial, why=str(problem)), None, []
+    found = bench.timed(runners, budget_s)
     trial = replace(
-        trial, flops=changed.madds / max(reading.madds, 1),
+        _judged(trial, found, _CHANGED), flops=changed.madds / max(reading.madds, 1),
         changes=tuple(_changes(reading, changed, edit)), setting=bench.setting,
     )  # fmt: skip
-    if block is None or _CHANGED_BLOCK not in runners:
-        return trial
-    records = bench.records[-len(runners) :]
-    alone_ratio = Measurements(records).ratio(_CHANGED_BLOCK, _BLOCK)
-    share = block[2]
-    predicted = None if share is None else 1 - share * (1 - alone_ratio.value)
-    return replace(trial, alone=alone_ratio, block=block[0], predicted=predicted)
+    return trial, changed, found.records
 
 
 def _runner(bench: Bench, network: Rebuilt) -> Runner:
@@ -189,13 +196,14 @@ def _blocks(
     bench: Bench, original: Rebuilt, changed: Rebuilt, nodes: frozenset[str]
 ) -> dict[str, Runner]:
     """Runners of a block as it is and changed; none where it isn't a network of one input."""
+    blocks = {_BLOCK: alone(original, nodes), _CHANGED_BLOCK: alone(changed, nodes)}
+    alike = all(one is not None and one.input == one.output for one in blocks.values())
     found = {}
-    for name, network in ((_BLOCK, original), (_CHANGED_BLOCK, changed)):
-        part = alone(network, nodes)
-        if part is None:
+    for name, block in blocks.items():
+        if block is None:
             return {}
-        module, shape = part
-        example = np.random.default_rng(0).standard_normal(shape, np.float32)
+        module = nn.Sequential(*[block.module] * REPEATED) if alike else block.module
+        example = np.random.default_rng(0).standard_normal(block.input, np.float32)
         try:
             found[name] = bench.runner(module, bench.setting, example)
         except FlyweightError:

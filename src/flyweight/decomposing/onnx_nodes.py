@@ -112,12 +112,17 @@ def _node(
 
 
 def _module(node: onnx.NodeProto, weights: dict[str, int]) -> str:
-    """The module that asked for a node: the one that its weights are in, or what the model says."""
-    for name in node.input:
-        if name in weights and name.endswith(".weight"):
-            return str(name).removesuffix(".weight")
+    """The module that asked for a node.
+
+    Of a convolution it is the one that its weights are in: the exporter folds norms into it, and
+    then calls it after them. Others are told apart by what the model says alone, since modules with
+    equal weights, such as fresh norms, share them in the file.
+    """
+    held = [name for name in node.input if name in weights and name.endswith(".weight")]
+    if held and node.op_type in _PRODUCTS:
+        return held[0].removesuffix(".weight")
     for entry in node.metadata_props:
         if entry.key == _MODULES:
             scopes = [str(scope) for scope in ast.literal_eval(entry.value)]
             return scopes[-2] if len(scopes) > 1 else ""
-    return ""
+    return held[0].removesuffix(".weight") if held else ""

@@ -4,6 +4,7 @@ import bisect
 import contextlib
 import json
 import math
+import re
 import statistics
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,9 @@ _CUT_OFF = 0.5
 _SIZES = {"float": 4, "double": 8, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "int8": 1,
           "uint8": 1, "bool": 1}  # fmt: skip
 
+_NORM = re.compile(r"(.+)_bn_nchwc(?:_token_\d+)?")
+"""A batch norm on blocks of channels, which runs as a depthwise convolution: called after what it
+puts out."""
 _IN_PLACE = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
 """Nodes whose output is their input's memory: nothing is moved."""
 
@@ -111,6 +115,9 @@ class OnnxRuntimeProfiler:
     def _operation(self, event: Event) -> Operation:
         args = event["args"]
         operator, name = str(args["op_name"]), _name(event)
+        if norm := _NORM.fullmatch(name):
+            node = self._nodes.find((norm[1],), False)
+            return operation_of("BatchNormalization", name, args, node)
         product = kind_of_onnx(operator, False) == CONVOLUTION
         node = self._nodes.find(_names(name), product)
         return operation_of(operator, name, args, node)

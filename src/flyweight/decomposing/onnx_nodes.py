@@ -118,7 +118,7 @@ def _module(node: onnx.NodeProto, weights: dict[str, int]) -> str:
     then calls it after them. Others are told apart by what the model says alone, since modules with
     equal weights, such as fresh norms, share them in the file.
     """
-    held = [name for name in node.input if name in weights and name.endswith(".weight")]
+    held = [str(name) for name in node.input if name in weights and name.endswith(".weight")]
     if held and node.op_type in _PRODUCTS:
         return held[0].removesuffix(".weight")
     for entry in node.metadata_props:

@@ -6,7 +6,7 @@ one of the whole network. Clean networks should get nothing. With --noise anothe
 core busy, and everything is done ten times: how often the verdict on a piece of advice is its usual
 one. Writes results/<machine>/advice_planted.json, or advice_noise.json. On an idle machine:
 
-    .venv/bin/python benchmarks/advice_planted.py [SECONDS A NETWORK] [--noise]
+    .venv/bin/python benchmarks/advice_planted.py [SECONDS A NETWORK] [--noise] [NAME ...]
 """
 
 import json
@@ -91,12 +91,16 @@ def noisy(make: Callable[[], nn.Module], key: str, seconds: float) -> dict[str, 
 
 def main(*words: str) -> None:
     """Advise on all networks that the file hasn't yet."""
-    seconds = next((float(word) for word in words if word != "--noise"), 90.0)
+    networks = {**PLANTED, **CLEAN}
+    names = [word for word in words if word in networks]
+    given = [word for word in words if word not in ("--noise", *names)]
+    seconds = float(given[0]) if given else 90.0
     noise = "--noise" in words
     path = RESULTS / machine_name() / ("advice_noise.json" if noise else "advice_planted.json")
     results = json.loads(path.read_text()) if path.exists() else []
-    for key, make in {**PLANTED, **CLEAN}.items():
-        if any(one["planted"] == key for one in results):
+    for key, make in networks.items():
+        known = any(one["planted"] == key for one in results)
+        if known or (names and key not in names):
             continue
         one = noisy(make, key, seconds) if noise else advised(key, make, seconds)
         results.append({**one, "clean": key in CLEAN})

@@ -187,7 +187,16 @@ def _print_trials(title: str, advice: "Advice", kind: str) -> None:
         return
     print(title)
     table(
-        ["advice", "whole network", "95% interval", "block alone", "FLOPs", "verdict:", "why:"],
+        [
+            "advice",
+            "whole network",
+            "95% interval",
+            "block alone",
+            "so predicted",
+            "FLOPs",
+            "verdict:",
+            "why:",
+        ],
         [_row(one) for one in trials],
     )
     whole = advice.exact if kind == "exact" else advice.architectural
@@ -202,6 +211,7 @@ def _row(one: "Trial") -> list[str]:
         "" if ratio is None else f"{ratio.value:.3f}",
         "" if ratio is None else f"{ratio.low:.3f}-{ratio.high:.3f}",
         "" if one.alone is None else f"{one.alone.value:.3f}",
+        "" if one.predicted is None else f"{one.predicted:.3f}",
         "" if one.kind == "exact" else f"{one.flops:.2f}",
         one.verdict,
         one.why,

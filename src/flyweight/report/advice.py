@@ -187,7 +187,7 @@ def _row(one: Trial) -> str:
     cells: Sequence[str] = (
         one.verdict,
         "" if one.ratio is None else _ratio(one.ratio),
-        "" if one.alone is None else f"{_ratio(one.alone)} in {one.block}",
+        _alone(one),
         "the same" if one.kind == "exact" else f"{one.flops:.2f} of them",
         one.why,
     )
@@ -197,6 +197,13 @@ def _row(one: Trial) -> str:
         + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
         + "</tr>"
     )
+
+
+def _alone(one: Trial) -> str:
+    if one.alone is None:
+        return ""
+    predicted = "" if one.predicted is None else f", which predicts {one.predicted:.2f}"
+    return f"{_ratio(one.alone)} in {one.block}{predicted}"
 
 
 def _changes(one: Trial) -> str:

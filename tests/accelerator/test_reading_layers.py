@@ -53,6 +53,7 @@ def test_shapes() -> None:
     assert work.input_size == (2, 3, 12, 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "side"),
     [

@@ -117,6 +117,7 @@ def test_memory_access_and_its_bound() -> None:
     assert layer.access_bound == pytest.approx(2 * (positions * flops) ** 0.5 + 16 * 192)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "guidelines"),
     [

@@ -60,7 +60,7 @@ def check(advice: Advice) -> None:
     assert [one["key"] for one in parsed["findings"]] == [one.key for one in advice.findings]
 
 
-@pytest.mark.parametrize("engine", ["eager", "onnxruntime"])
+@pytest.mark.parametrize("engine", [pytest.param("eager", marks=pytest.mark.slow), "onnxruntime"])
 def test_advice_holds_together(engine: str) -> None:
     before = grouped()
     state = {name: value.clone() for name, value in before.state_dict().items()}
@@ -82,6 +82,7 @@ def test_what_undoes_itself_is_left_out() -> None:
     assert one.error <= 1e-5
 
 
+@pytest.mark.slow
 def test_time_that_is_up_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running_module, "LEAST_S", 1e9)
     advice = advised(four_fragments())
@@ -220,6 +221,7 @@ ODD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ODD)
 def test_odd_networks_get_advice(name: str) -> None:
     make, shape = ODD[name]
@@ -265,7 +267,10 @@ def test_budgets_must_be_positive() -> None:
         flyweight.advise(grouped(), SHAPE, budget_s=0)
 
 
-@pytest.mark.parametrize("name", ["out.onnx", "out.pt2", "folder"])
+@pytest.mark.parametrize(
+    "name",
+    ["out.onnx", *(pytest.param(name, marks=pytest.mark.slow) for name in ("out.pt2", "folder"))],
+)
 def test_applying_writes_what_computes_the_same(name: str, tmp_path: Path) -> None:
     model = shuffled().eval()
     advice = advised(model)
@@ -290,6 +295,7 @@ def test_applying_needs_images(tmp_path: Path) -> None:
         applied(model, advice, target_for(tmp_path / "out.onnx", force=False))
 
 
+@pytest.mark.slow
 def test_not_tried_is_no_advice() -> None:
     advice = advised(four_fragments())
     for one in advice.not_tried:

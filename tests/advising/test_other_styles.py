@@ -117,6 +117,7 @@ def test_advice_is_given_on_each(name: str, engine: str) -> None:
     assert not any("operations can't be read" in sentence for sentence in advice.unread)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PARTLY)
 def test_what_runs_but_cannot_be_captured(name: str) -> None:
     make, says = PARTLY[name]

@@ -371,6 +371,7 @@ def test_killed_run_leaves_readable_records(here: Path, tmp_path: Path) -> None:
     assert partial[0].run != first[0].run
 
 
+@pytest.mark.slow
 def test_reader_that_goes_away(here: Path) -> None:
     done = subprocess.run(
         f"{sys.executable} -m flyweight list | head -1",

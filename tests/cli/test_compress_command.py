@@ -25,7 +25,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("here")
     image_folder(folder / "photos", 48)
     run_args = ["train", NAME, "--data", str(folder / "photos"), "--out", str(folder / "run"),
-                "--input", "32", "--option", "stem_stride=2", "--batch", "16", "--steps", "4",
+                "--input", "32", "--option", "stem_stride=2", "--option", "repeats=(1, 1, 1)",
+                "--batch", "16", "--steps", "4",
                 "--threads", "1", "--workers", "1", "--device", "cpu"]  # fmt: skip
     assert run(run_args) == 0
     return folder

@@ -67,6 +67,7 @@ def test_as_many_operations_as_are_asked_for(capsys: pytest.CaptureFixture[str])
     assert "aten.convolution" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     args = [*SMALL, "--engine", "eager", "--engine", "onnxruntime+lowered", "--batch", "2"]
     assert run([*args, "--json", "-"]) == 0

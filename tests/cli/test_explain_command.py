@@ -151,6 +151,7 @@ def test_prints_for_people(here: None, capsys: pytest.CaptureFixture[str]) -> No
     assert row[:end].endswith("0.01")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not building.has_compiler(), reason="needs a C compiler")
 def test_on_this_machine(here: None, capsys: pytest.CaptureFixture[str]) -> None:
     plan = explained(UNIT, capsys)

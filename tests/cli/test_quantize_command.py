@@ -53,6 +53,7 @@ def test_what_is_printed(here: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "is there already: --force overwrites it" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     more = ("--engine", "onnxruntime", "--also", "eager", "--keep-worst", "1", "--json")
     assert run(command(here, *more)) == 0

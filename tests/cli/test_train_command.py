@@ -19,7 +19,8 @@ from tests.training.small import CLASSES, image_folder
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "shufflenet_v2_x0_5"
 SMALL = (
-    *("--input", "32", "--option", "stem_stride=2", "--batch", "16", "--steps", "4"),
+    *("--input", "32", "--option", "stem_stride=2", "--option", "repeats=(1, 1, 1)"),
+    *("--batch", "16", "--steps", "4"),
     *("--threads", "1", "--workers", "1", "--device", "cpu"),
 )
 
@@ -63,6 +64,7 @@ def test_weights_know_their_form_and_classes(here: Path) -> None:
     assert pretrained.loaded.preprocessing.crop == 32
 
 
+@pytest.mark.slow
 def test_a_run_is_evaluated_as_its_history_says(
     here: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -210,6 +212,7 @@ def test_condensenet_is_condensed_when_it_is_trained(
     assert found["top1"]["accuracy"] == top1
 
 
+@pytest.mark.slow
 def test_a_network_of_ones_own(
     here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,8 +75,9 @@ def test_ten_convolutions_and_ten_products(engine: str) -> None:
     assert found.calls > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", EACH)
-@pytest.mark.parametrize("batch", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("batch", [1, 3])
 def test_one_of_each_class(engine: str, batch: int) -> None:
     found = decomposed(Mixed().eval(), (batch, 3, 16, 16), engine)
     kinds = found.by_kind()
@@ -123,6 +124,7 @@ def test_copies_within_convolutions_are_data_movement() -> None:
     assert found.parts[1].operation.elements == 2 * 4 * 24 * 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", EACH)
 def test_the_network_is_not_changed(engine: str) -> None:
     model = Mixed().train()
@@ -141,6 +143,7 @@ def test_the_network_is_not_changed(engine: str) -> None:
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["eager", "onnxruntime"])
 def test_lowered(engine: str) -> None:
     """The norm is folded, and the two halves change places for nothing."""
@@ -150,6 +153,7 @@ def test_lowered(engine: str) -> None:
     assert not any("batch_norm" in name or "cat" in name.lower() for name in operations)
 
 
+@pytest.mark.slow
 def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     """Times need none, the machine's peaks do; what isn't known is said to be so."""
     monkeypatch.setattr(running, "has_compiler", lambda: False)

@@ -69,6 +69,7 @@ def agree(model: nn.Module, engine: str, batch: int = 1) -> None:
     assert error < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", OTHERS)
 @pytest.mark.parametrize(
     "name", [FAMILIES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES[1:])]
@@ -108,6 +109,7 @@ def test_several_outputs(engine: str) -> None:
     np.testing.assert_allclose(second, x.mean((2, 3)), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", FAST)
 def test_the_model_is_left_as_it_was_and_the_runner_keeps_its_weights(engine: str) -> None:
     model = trained_like(create_model("mobilenet_v1_x0_25", num_classes=4)).train()
@@ -124,6 +126,7 @@ def test_the_model_is_left_as_it_was_and_the_runner_keeps_its_weights(engine: st
     np.testing.assert_array_equal(runner(x), first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", FAST)
 def test_tensors_and_arrays(engine: str) -> None:
     x = image(1, 3, 32, 32)

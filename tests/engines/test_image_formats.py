@@ -38,6 +38,7 @@ def test_bytes_of_a_camera(how: Preprocessing) -> None:
         runner(PIXELS.astype(np.float32))
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_channels_last() -> None:
     model = Small().eval()

@@ -46,6 +46,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     return engines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "engine",
     [
@@ -111,6 +112,7 @@ def test_bench_both(
     assert len(runs) == 1
 
 
+@pytest.mark.slow
 def test_bench_lowered_and_plain(asked: list[str | None], tmp_path: Path) -> None:
     target = tmp_path / "r.jsonl"
     on = ["bench", f"{NETWORK}@32", "--engine", "eager"]

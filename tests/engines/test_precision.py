@@ -72,6 +72,7 @@ def test_no_bfloat16_on_this_cpu(engine: str) -> None:
         compile(SMALL, image(1, 3, 32, 32), engine=engine, precision="bfloat16")
 
 
+@pytest.mark.slow
 def test_openvino_says_what_really_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked for bf16 on a CPU without, the plugin takes float32 and doesn't complain."""
     open_vino = pytest.importorskip("flyweight.engines.open_vino")

@@ -178,6 +178,7 @@ def test_the_same_network_gives_the_same_files(tmp_path: Path) -> None:
 # ---- what it computes
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize(
     "cpu",
@@ -238,6 +239,7 @@ def test_the_example_says_what_is_wrong(folder: Path, tmp_path: Path) -> None:
         assert says_ in done.stderr
 
 
+@pytest.mark.slow
 @needs_cmake
 @pytest.mark.parametrize("embedded", ["OFF", "ON"])
 def test_cmake_builds_it(embedded: str, folder: Path, tmp_path: Path) -> None:
@@ -441,6 +443,7 @@ esac
 """
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.skipif(shutil.which("cc") is None, reason="not installed: cc")
 @pytest.mark.parametrize(

@@ -353,7 +353,9 @@ def test_lowered_for_the_formats_engine(
 ) -> None:
     asked: list[str | None] = []
 
-    def lower(model: nn.Module, example: Tensor, engine: str | None = None) -> nn.Module:
+    def lower(
+        model: nn.Module, example: Tensor, engine: str | None, merge_siblings: bool
+    ) -> nn.Module:
         asked.append(engine)
         return model
 

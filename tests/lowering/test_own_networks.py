@@ -12,6 +12,7 @@ from tests.lowering.own_networks import Decides, Functional, OddChannels, UNet, 
 SHUFFLES = ("channel_shuffle", "transpose", "chunk", "permute")
 
 
+@pytest.mark.slow
 def test_yolo_like() -> None:
     lowered = check(YoloLike(), 64)
     assert "channel_shuffle" not in targets(lowered)

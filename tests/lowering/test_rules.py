@@ -23,6 +23,7 @@ def convolutions(module: fx.GraphModule) -> list[tuple[int, int, int]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "engine",
     [
@@ -38,6 +39,7 @@ def test_every_engine_gets_an_equal_network(engine: str) -> None:
     check(YoloLike(), 64, engine=engine)
 
 
+@pytest.mark.slow
 def test_onnxruntime_gets_whole_blocks() -> None:
     module = check(create_model("shufflenet_v2_x1_0", repeats=(3, 2, 2)), 64, engine="onnxruntime")
     for read, out, groups in convolutions(module)[1:]:

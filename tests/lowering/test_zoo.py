@@ -11,8 +11,6 @@ from tests.zoo.forms import FORMS
 
 QUICK = (
     "shufflenet_v2_se_concat",
-    "shufflenet_v1_se",
-    "squeezenet_complex_bypass",
     "condensenet",
 )
 SLOW = [form for form in FORMS if form not in QUICK]
@@ -67,6 +65,7 @@ def names(module: fx.GraphModule) -> set[str]:
     return {getattr(node.target, "_opname", "") for node in module.graph.nodes}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["paper", "halved"])
 def test_no_shuffle_and_no_full_width_unit_is_left_in_shufflenet_v2(form: str) -> None:
     suffix = "" if form == "paper" else "_halved"

@@ -239,6 +239,7 @@ def test_weights_that_are_not_its_own(library: ctypes.CDLL, small: Emitted) -> N
     assert create(library, bytes(len(whole))) == OTHER
 
 
+@pytest.mark.slow
 def test_other_networks_weights(library: ctypes.CDLL) -> None:
     wider = Small().eval()
     wider.classifier = nn.Linear(24, 8)
@@ -440,6 +441,7 @@ def check_images(model: nn.Module, image: ImageFormat, folder: Path) -> None:
             assert error(mine, true) <= 2e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [Padded, Depthwise, NotOnlyConvolved])
 @pytest.mark.parametrize("image", FORMATS, ids=str)
 def test_images_as_they_come(
@@ -588,6 +590,7 @@ def test_aarch64(key: str, tmp_path: Path) -> None:
     check_aarch64(*form(key), tmp_path)
 
 
+@pytest.mark.slow
 @needed(ARM, EMULATOR)
 def test_aarch64_small(tmp_path: Path) -> None:
     check_aarch64(Small().eval(), SIZE, tmp_path)

@@ -61,6 +61,7 @@ class Layers(nn.Module):
 KINDS = ("dense", "depthwise", "grouped", "largest", "average")
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.usefixtures("eager_chains")
 @pytest.mark.parametrize("threads", [1, 3])
@@ -75,6 +76,7 @@ def test_rows_of_nothing_but_padding(last: int, threads: int) -> None:
     assert error(network(x.numpy())[0], expected) <= 1e-5
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.usefixtures("eager_chains")
 @settings(

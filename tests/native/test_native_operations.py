@@ -277,6 +277,7 @@ def test_padding_slices_and_enlarging() -> None:
     check(Each(PADDED, nn.Conv2d(3, 17, 1)), image(2, 3, 7, 8))
 
 
+@pytest.mark.slow
 def test_convolutions_and_pools_of_what_is_padded_or_cut() -> None:
     """The convolutions read where the pixels are; the pools read a copy."""
 

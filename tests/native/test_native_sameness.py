@@ -51,6 +51,7 @@ def images(batch: int) -> Tensor:
     return torch.randn(batch, 3, 15, 17, generator=torch.Generator().manual_seed(0))
 
 
+@pytest.mark.slow
 def test_threads_and_batches(model: Mixed) -> None:
     x = images(3)
     results = []

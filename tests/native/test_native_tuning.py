@@ -282,6 +282,7 @@ def test_every_block_gives_the_same_bits() -> None:
         np.testing.assert_array_equal(output, outputs[0])
 
 
+@pytest.mark.slow
 def test_tuned_and_untuned_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measured in earnest; a second time nothing is."""
     x = np.random.default_rng(0).standard_normal((1, 3, 32, 32), np.float32)

@@ -11,11 +11,8 @@ from tests.zoo.forms import FORMS
 pytestmark = needs_compiler
 
 QUICK = (
-    "shufflenet_v2_se_concat",
     "shufflenet_v1_se",
     "squeezenet",
-    "condensenet",
-    "resnext",
 )
 SLOW = [form for form in FORMS if form not in QUICK]
 

@@ -81,7 +81,11 @@ def float_scores(subject: Subject) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("spare_bit", "largest"),
-    [("first", (64, 127, 127)), ("all", (64, 64, 64)), ("none", (127, 127, 127))],
+    [
+        ("first", (64, 127, 127)),
+        pytest.param("all", (64, 64, 64), marks=pytest.mark.slow),
+        pytest.param("none", (127, 127, 127), marks=pytest.mark.slow),
+    ],
 )
 def test_weights_are_int8_with_a_scale_a_channel(
     subject: Subject, tmp_path: Path, spare_bit: str, largest: tuple[int, ...]
@@ -110,6 +114,7 @@ def test_the_file_says_what_it_is(subject: Subject, tmp_path: Path) -> None:
     assert '"crop": 16' in said["preprocessing"]
 
 
+@pytest.mark.slow
 def test_scores_are_near_those_of_float32(subject: Subject, tmp_path: Path) -> None:
     path = tmp_path / "q.onnx"
     for spare_bit, least in (("first", 30), ("all", 20)):
@@ -123,6 +128,7 @@ def test_weights_of_7_bits_overflow_on_no_cpu(subject: Subject, tmp_path: Path) 
     assert signal_to_noise(scores(path, subject, False), scores(path, subject)) > 60
 
 
+@pytest.mark.slow
 def test_calibrating_twice_gives_the_same_file(subject: Subject, tmp_path: Path) -> None:
     graphs = []
     for name in ("a.onnx", "b.onnx"):
@@ -202,6 +208,7 @@ def test_openvino(photographs: Photographs, tmp_path: Path) -> None:
     assert sorted(sizes) == [72, 128, 432]
 
 
+@pytest.mark.slow
 def test_the_layer_that_suffers_most_comes_first(photographs: Photographs) -> None:
     model = Tiny().eval()
     with torch.no_grad():
@@ -249,6 +256,7 @@ def test_images_in_both_sets_are_refused(
         quantize(source(), made(photographs, tmp_path), timing=BRIEF)
 
 
+@pytest.mark.slow
 def test_images_that_cannot_be_read_are_reported(photographs: Photographs, tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_text("no image")
     more = replace(photographs, calibrate=(*photographs.calibrate, tmp_path))

@@ -91,6 +91,7 @@ def test_printed_memory_follows_from_printed_channels() -> None:
                 assert ratio == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.slow
 def test_comparison() -> None:
     """FLOPs and parameters of facts/zoo.csv."""
     expected = {

@@ -11,7 +11,7 @@ from flyweight.zoo.published import Published
 
 # Studies that build and count many networks.
 LONG = ("squeezenext_accuracy", "squeezenext_wider", "squeezenext_simulated",
-        "shufflenet_v1_table2")  # fmt: skip
+        "squeezenext_hardware", "shufflenet_v1_table1", "shufflenet_v1_table2")  # fmt: skip
 # Names of columns, by what the zoo calls the figure.
 FIGURES = {
     "FLOPs": "mflops",

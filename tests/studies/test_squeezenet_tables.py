@@ -81,7 +81,7 @@ def test_compressed_sizes() -> None:
     found = computed("squeezenet_table2").column("compressed, at the printed densities")
     assert found[2] == pytest.approx(27, rel=0.02)
     assert 6.9 < float(found[3] or 0) < 10
-    assert found[5] == pytest.approx(0.66, rel=0.02)
+    assert found[5] == pytest.approx(0.66, rel=0.03)
     assert 0.47 < float(found[6] or 0) < 0.56
     assert [found[row] for row in (0, 1, 4)] == [None] * 3
     sizes = compressed(torch.nn.Sequential(torch.nn.Linear(100, 10)), (0.2,), 8, 5)

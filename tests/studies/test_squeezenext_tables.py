@@ -24,6 +24,7 @@ COUNTED = {
 TABLES = ("squeezenext_accuracy", "squeezenext_wider", "squeezenext_hardware")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", TABLES)
 def test_costs(study: str) -> None:
     found = counted(study)

@@ -193,6 +193,7 @@ def test_real_weights(capsys: pytest.CaptureFixture[str]) -> None:
     assert "ShuffleNet V2 and DenseNet" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_file_without_the_blocks(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     from safetensors.torch import save_file
 

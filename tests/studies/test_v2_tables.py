@@ -52,7 +52,8 @@ DEVIATIONS = {
 }
 
 
-@pytest.mark.parametrize("side", [pytest.param(56, marks=pytest.mark.slow), 28])
+@pytest.mark.slow
+@pytest.mark.parametrize("side", [56, 28])
 @pytest.mark.parametrize("index", range(3))
 def test_units(side: int, index: int) -> None:
     width = (64, 128, 256)[index]
@@ -140,6 +141,7 @@ def test_flops_of_table8(level: str) -> None:
         assert madds("table8", level, label) == pytest.approx(expected, abs=0.006)
 
 
+@pytest.mark.slow
 def test_order_by_the_papers_own_figures() -> None:
     """At 500 M on the GPU, pair by pair over the eleven networks that have a speed."""
     flops = [591, 569, 585, 524, 519, 525, 564, 610, 597, 564, 588]
@@ -245,6 +247,7 @@ def test_table5_beside_ours() -> None:
     assert rows["# of Weights (M)"][-8:] == (1.4, 1.366, 2.3, 2.279, 3.5, 3.507, 7.4, 7.403)
 
 
+@pytest.mark.slow
 def test_table6() -> None:
     result = study_result(STUDIES["table6"])
     (table,) = [one.table for one in result.series]

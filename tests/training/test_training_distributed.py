@@ -66,6 +66,7 @@ def losses(
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("norm", "accumulate"), [pytest.param("plain", 1, marks=pytest.mark.slow), ("norm", 2)]
 )

@@ -49,10 +49,8 @@ def agree(name: str, options: Mapping[str, object]) -> None:
 
 # Each has operations that no other of these has; the rest take their time where there is more.
 QUICK = (
-    "shufflenet_v2_se",
     "mobilenet_v1_same",
     "condensenet",
-    "squeezenet_complex_bypass",
 )
 SLOW = [form for form in FORMS if form not in QUICK]
 

@@ -189,6 +189,7 @@ def test_full_networks_are_created_in_the_layouts_form(name: str, tmp_path: Path
     same_logits(pretrained.model, x, expected)
 
 
+@pytest.mark.slow
 def test_files_of_another_family_or_depth_are_refused(tmp_path: Path) -> None:
     """ResNet's and ResNeXt's names are the same, and a shallow network's are a deep one's too."""
     file = tmp_path / "weights.safetensors"

@@ -35,7 +35,17 @@ def count(row: Counted) -> Counts:
     return Counts(found.madds, found.params, found.memory_access, tuple(found.uncounted))
 
 
-@pytest.mark.parametrize("row", ROWS, ids=str)
+def quick(row: Counted) -> bool:
+    """The paper's own networks, and the first of each other family."""
+    family = model_info(row.network).family
+    first = next(one for one in ROWS if model_info(one.network).family == family)
+    return row is first or row.network.startswith("shufflenet")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [pytest.param(row, marks=[] if quick(row) else pytest.mark.slow, id=str(row)) for row in ROWS],
+)
 def test_counts_are_those_of_others(row: Counted) -> None:
     found = count(row)
     assert close(found.madds / 1e6, row.mmadds, row.decimals[0]), found.madds
@@ -110,6 +120,7 @@ def images(model: nn.Module, *shape: int) -> torch.Tensor:
     return torch.zeros(*shape, device=next(model.parameters()).device)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list_models())
 def test_gradient_reaches_every_parameter(name: str) -> None:
     model = light(name, num_classes=7)
@@ -183,6 +194,7 @@ def test_batch_and_layout_do_not_matter(form: str) -> None:
     torch.testing.assert_close(together, last)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", CASES)
 def test_initialisation_follows_the_seed(form: str) -> None:
     name, options = case(form)

@@ -96,6 +96,7 @@ SETS: dict[str, tuple[Callable[[], Images], Mode]] = {
 QUICK = ("mobilenet_v1_x0_25", "validation")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "name"),
     [

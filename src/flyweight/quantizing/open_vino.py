@@ -12,6 +12,7 @@ from typing import Any
 
 import onnx
 import openvino as ov
+import openvino.passes
 import torch
 
 from flyweight.engines import Array, Options, Runner
@@ -75,10 +76,19 @@ def write_int8(
 
 
 def _read(proto: onnx.ModelProto) -> Any:
+    """The network, its constants folded.
+
+    The ONNX reader reshapes the weights of grouped and depthwise convolutions in the graph. Left
+    there, NNCF takes their scales along a wrong axis, and they never become int8.
+    """
     try:
-        return ov.Core().read_model(proto.SerializeToString())
+        model = ov.Core().read_model(proto.SerializeToString())
     except Exception as error:
         raise CaptureError(f"OpenVINO refuses the network: {first_line(error)}") from error
+    manager = ov.passes.Manager()
+    manager.register_pass(ov.passes.ConstantFolding())
+    manager.run_passes(model)
+    return model
 
 
 def load(path: Path, network: str, example: Array, threads: int, dtype: str) -> Runner:

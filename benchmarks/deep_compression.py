@@ -33,7 +33,7 @@ NAME = "squeezenet_1_0"
 FILE = "deep_compression.jsonl"
 BUDGET = "40s"
 SQUEEZENET_BITS = (8, 6, 5, 4)
-SMALL_BITS, DENSITY, EPOCHS = ("6", "4"), "0.2", "1"
+SMALL_BITS, DENSITY, EPOCHS = ("6", "4"), "0.3", "2"
 
 
 def said(*args: str) -> Any:

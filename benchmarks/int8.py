@@ -47,7 +47,7 @@ ENGINES = ("onnxruntime", "openvino")
 ALSO = ("native",)
 WORST = 10
 """Layers that are listed."""
-EPOCHS = 3
+EPOCHS = 2
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,8 @@ def subject(case: Case, data: Path, folder: Path) -> tuple[Source, Photographs]:
         raise SystemExit(code)
     with np.load(arrays) as found:
         write_images(folder / "train", found["x_train"][:300], found["y_train"][:300])
-        write_images(folder / "test", found["x_test"], found["y_test"])
+        # They lie in the order of classes.
+        write_images(folder / "test", found["x_test"][::5], found["y_test"][::5])
     photographs = Photographs((folder / "train",), folder / "test", None, case.squares)
     return source_of(str(folder / "run")), photographs
 

@@ -1,6 +1,6 @@
 """What the advisor says about famous networks, on ONNX Runtime, for docs/famous.md.
 
-Adds a line for each network to results/<machine>/advise_famous.jsonl; one that is there already
+Adds each network to results/<machine>/advise_famous.json; one that is there already
 isn't advised on again, so that an interrupted run goes on where it was. On an idle machine:
 
     .venv/bin/python benchmarks/advise_famous.py [SECONDS A NETWORK] [NETWORK ...]
@@ -66,14 +66,15 @@ def kept(path: Path) -> list[dict[str, Any]]:
     """What a file has already."""
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return rows
 
 
 def main(*words: str) -> int:
     """Advise on all networks that the file hasn't yet."""
     seconds = next((float(word) for word in words if word.replace(".", "").isdigit()), SECONDS)
     names = [word for word in words if not word.replace(".", "").isdigit()] or NETWORKS
-    path = RESULTS / machine_name() / "advise_famous.jsonl"
+    path = RESULTS / machine_name() / "advise_famous.json"
     rows = kept(path)
     for name in names:
         if any(one["network"] == name for one in rows):
@@ -87,8 +88,7 @@ def main(*words: str) -> int:
         rows.append(row(advice, seconds, time.monotonic() - begun))
         path.parent.mkdir(parents=True, exist_ok=True)
         with replaced(path) as temporary:
-            text = "".join(json.dumps(one) + "\n" for one in rows)
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
         guidelines = sorted({one.guideline for one in advice.findings if one.guideline})
         print(f"{name}, {rows[-1]['took_s']:.0f} s: {', '.join(guidelines)}. {advice.summary()}",
               flush=True)  # fmt: skip

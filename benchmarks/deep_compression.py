@@ -1,8 +1,8 @@
 """Deep Compression on real networks: SqueezeNet's published stream, and a network trained here.
 
-Writes results/<machine>/deep_compression.jsonl, from which docs/compress.md is generated: a line
+Writes results/<machine>/deep_compression.json, from which docs/compress.md is generated: an entry
 for each network, with the size of every step, its accuracy, and its time beside the first step's.
-What has a line is left out, so that an interrupted run goes on. A few minutes each:
+What is there is left out, so that an interrupted run goes on. A few minutes each:
 
     python benchmarks/deep_compression.py STREAM IMAGES LABELS RUN SMALL
 
@@ -30,7 +30,7 @@ from flyweight.files import replaced
 from flyweight.measuring.environment import machine_name
 
 NAME = "squeezenet_1_0"
-FILE = "deep_compression.jsonl"
+FILE = "deep_compression.json"
 BUDGET = "40s"
 SQUEEZENET_BITS = (8, 6, 5, 4)
 SMALL_BITS, DENSITY, EPOCHS = ("6", "4"), "0.3", "2"
@@ -94,14 +94,14 @@ def main(stream: str, images: str, labels: str, trained: str, small_images: str)
     for few in SMALL_BITS:
         todo[f"small {few}"] = lambda few=few: small(trained, small_images, few)
     path = RESULTS / machine_name() / FILE
-    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     for case, measured in todo.items():
         if any(row["case"] == case for row in rows):
             continue
         print(case, flush=True)
         rows.append({"case": case, **measured()})
         with replaced(path) as temporary:
-            temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

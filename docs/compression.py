@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORD = ROOT / "results" / "amd-epyc-2-cores" / "deep_compression.jsonl"
+RECORD = ROOT / "results" / "amd-epyc-2-cores" / "deep_compression.json"
 
 
 def _rows() -> dict[str, dict[str, Any]]:
-    lines = RECORD.read_text(encoding="utf-8").splitlines()
-    return {row["case"]: row for row in map(json.loads, lines)}
+    rows = json.loads(RECORD.read_text(encoding="utf-8"))
+    return {row["case"]: row for row in rows}
 
 
 def _right(share: dict[str, Any]) -> str:

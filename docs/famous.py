@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORD = ROOT / "results" / "amd-epyc-2-cores" / "advise_famous.jsonl"
+RECORD = ROOT / "results" / "amd-epyc-2-cores" / "advise_famous.json"
 
 INTRO = """\
 # What the advisor says about famous networks
@@ -36,8 +36,7 @@ def page() -> str:
     """The whole page."""
     if not RECORD.exists():
         return INTRO + NOTHING
-    lines = RECORD.read_text(encoding="utf-8").splitlines()
-    return page_of([json.loads(line) for line in lines])
+    return page_of(json.loads(RECORD.read_text(encoding="utf-8")))
 
 
 def page_of(rows: Sequence[Row]) -> str:

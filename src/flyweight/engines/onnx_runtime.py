@@ -72,15 +72,15 @@ def settings_of(options: Options) -> ort.SessionOptions:
 
 
 def session_of(
-    onnx_bytes: bytes, network: str, settings: ort.SessionOptions
+    model: bytes | Path, network: str, settings: ort.SessionOptions
 ) -> ort.InferenceSession:
-    """A session on the CPU.
+    """A session on the CPU, of an ONNX model or a file of one.
 
     Raises:
         CaptureError: ONNX Runtime refuses the model.
     """
     try:
-        return ort.InferenceSession(onnx_bytes, settings, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise CaptureError(f"ONNX Runtime refuses {network}: {first_line(error)}") from error
 
@@ -98,6 +98,13 @@ def from_onnx(onnx_bytes: bytes, network: str, example: Array, options: Options)
         CaptureError: ONNX Runtime refuses the model.
     """
     session = session_of(onnx_bytes, network, settings_of(options))
+    return runner_of(session, network, example, options)
+
+
+def runner_of(
+    session: ort.InferenceSession, network: str, example: Array, options: Options
+) -> Runner:
+    """A runner over a session that was made with these options (see `from_onnx`)."""
     name = session.get_inputs()[0].name
 
     def call(x: Array) -> Array | tuple[Array, ...]:

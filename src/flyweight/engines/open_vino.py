@@ -1,5 +1,6 @@
 """OpenVINO's CPU plugin."""
 
+from pathlib import Path
 from typing import Any
 
 import openvino as ov
@@ -61,15 +62,29 @@ def settings_of(options: Options) -> dict[str, str]:
     }
 
 
-def compiled_model(onnx_bytes: bytes, network: str, settings: dict[str, str]) -> Any:
+def compiled_model(
+    model: bytes | Path,
+    network: str,
+    settings: dict[str, str],
+    shape: tuple[int, ...] | None = None,
+) -> Any:
     """A model compiled for the CPU.
+
+    Args:
+        model: of ONNX, or a file of OpenVINO's.
+        network: what people call it.
+        settings: what the plugin is told.
+        shape: of the input, where the model leaves it open.
 
     Raises:
         CaptureError: OpenVINO refuses the model.
     """
     try:
         core = ov.Core()
-        return core.compile_model(core.read_model(onnx_bytes), "CPU", settings)
+        read = core.read_model(model)
+        if shape is not None:
+            read.reshape(list(shape))
+        return core.compile_model(read, "CPU", settings)
     except Exception as error:
         raise CaptureError(f"OpenVINO refuses {network}: {first_line(error)}") from error
 
@@ -87,6 +102,11 @@ def from_onnx(onnx_bytes: bytes, network: str, example: Array, options: Options)
         CaptureError: OpenVINO refuses the model.
     """
     compiled = compiled_model(onnx_bytes, network, settings_of(options))
+    return runner_of(compiled, network, example, options)
+
+
+def runner_of(compiled: Any, network: str, example: Array, options: Options) -> Runner:
+    """A runner over a model that was compiled with these options (see `from_onnx`)."""
     request = compiled.create_infer_request()
     count = len(compiled.outputs)
 

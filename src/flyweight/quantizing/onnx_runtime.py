@@ -10,13 +10,12 @@ float32.
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import onnxruntime as ort
-import torch
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -26,8 +25,8 @@ from onnxruntime.quantization import (
 )
 
 from flyweight.engines import Array, Options, Runner
-from flyweight.engines.onnx_runtime import settings_of
-from flyweight.errors import CaptureError, FlyweightError, first_line
+from flyweight.engines.onnx_runtime import runner_of, session_of, settings_of
+from flyweight.errors import FlyweightError, first_line
 from flyweight.exporting.describing import as_text
 from flyweight.graph.capture import quiet
 from flyweight.quantizing.guarding import guarded
@@ -131,29 +130,11 @@ def quantized(
 
 def load(path: Path, network: str, example: Array, threads: int, dtype: str) -> Runner:
     """A session of the CPU, for as many images as the example has (see `Quantizer`)."""
-    settings = settings_of(Options(threads))
+    options = Options(threads)
+    settings = settings_of(options)
     settings.add_free_dimension_override_by_name(BATCH, example.shape[0])
-    try:
-        session = ort.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise CaptureError(f"ONNX Runtime refuses {network}: {first_line(error)}") from error
-    name = session.get_inputs()[0].name
-
-    def call(x: Array) -> Array:
-        found: Array = session.run(None, {name: np.ascontiguousarray(x)})[0]
-        return found
-
-    return Runner(
-        engine="onnxruntime",
-        network=network,
-        threads=threads,
-        example=example,
-        dtype=dtype,
-        layout="NCHW",
-        libraries={"torch": torch.__version__, "onnxruntime": ort.__version__},
-        call=call,
-        lowered=True,
-    )
+    runner = runner_of(session_of(path, network, settings), network, example, options)
+    return replace(runner, dtype=dtype, lowered=True)
 
 
 def about(settings: Settings) -> Mapping[str, str]:

@@ -7,16 +7,16 @@ that quantised weights make; the CPU plugin turns them into integer operators.
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import onnx
 import openvino as ov
 import openvino.passes
-import torch
 
 from flyweight.engines import Array, Options, Runner
-from flyweight.engines.open_vino import settings_of
+from flyweight.engines.open_vino import compiled_model, runner_of, settings_of
 from flyweight.errors import CaptureError, FlyweightError, first_line
 from flyweight.exporting.describing import as_text
 from flyweight.graph.capture import quiet
@@ -93,34 +93,11 @@ def _read(proto: onnx.ModelProto) -> Any:
 
 def load(path: Path, network: str, example: Array, threads: int, dtype: str) -> Runner:
     """An infer request of the CPU, for as many images as the example has (see `Quantizer`)."""
-    try:
-        core = ov.Core()
-        model = core.read_model(path)
-        model.reshape(list(example.shape))
-        request = core.compile_model(
-            model, "CPU", settings_of(Options(threads))
-        ).create_infer_request()
-    except Exception as error:
-        raise CaptureError(f"OpenVINO refuses {network}: {first_line(error)}") from error
-
-    def call(x: Array) -> Array:
-        request.infer([x], share_inputs=True)
-        found: Array = request.get_output_tensor(0).data.copy()
-        return found
-
-    return Runner(
-        engine="openvino",
-        network=network,
-        threads=threads,
-        example=example,
-        dtype=dtype,
-        layout="NCHW",
-        libraries={
-            "torch": torch.__version__, "openvino": ov.__version__, "nncf": nncf.__version__,
-        },
-        call=call,
-        lowered=True,
-    )  # fmt: skip
+    options = Options(threads)
+    compiled = compiled_model(path, network, settings_of(options), example.shape)
+    runner = runner_of(compiled, network, example, options)
+    libraries = {**runner.libraries, "nncf": nncf.__version__}
+    return replace(runner, dtype=dtype, lowered=True, libraries=libraries)
 
 
 def about(settings: Settings) -> Mapping[str, str]:

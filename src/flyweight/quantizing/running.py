@@ -4,9 +4,10 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from flyweight.engines import Array, Options, Runner, engine_named
+from flyweight.engines import Options, Runner, engine_named
 from flyweight.errors import UsageError
 from flyweight.evaluating import Answered, Step, change, evaluate_together
 from flyweight.exporting import Source
@@ -16,7 +17,7 @@ from flyweight.quantizing.photographs import Photographs
 from flyweight.quantizing.preparing import Subject, lowered_onnx, prepared
 from flyweight.quantizing.result import Form, Pair, Quantized
 from flyweight.quantizing.settings import Settings
-from flyweight.quantizing.tools import Tool, tools_named
+from flyweight.quantizing.tools import Tool, scores_of, tools_named
 from flyweight.records import NetworkFacts
 
 FLOAT, INT8 = "float32", "int8"
@@ -183,19 +184,11 @@ def _judged(
         text = f"{done.done} of {done.total} images in {len(runners)} forms"
         watch.doing(text, done.done / done.total)
 
-    scores = {name: _scores(runner) for name, runner in runners.items()}
+    scores = {name: partial(scores_of, runner) for name, runner in runners.items()}
     return evaluate_together(
         scores, subject.classes, subject.images, subject.preprocessing, photographs.squares,
         threads, step,
     )  # fmt: skip
-
-
-def _scores(runner: Runner) -> Callable[[Array], Array]:
-    def scores(x: Array) -> Array:
-        found = runner(x)
-        return found[0] if isinstance(found, tuple) else found
-
-    return scores
 
 
 def _measured(

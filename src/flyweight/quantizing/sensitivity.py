@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from flyweight.engines import Array, Runner
+from flyweight.engines import Array
 from flyweight.exporting import Source
 from flyweight.quantizing import onnx_runtime
 from flyweight.quantizing.layers import Layer, kept, layers_of
 from flyweight.quantizing.photographs import Photographs
 from flyweight.quantizing.preparing import lowered_onnx, prepared
 from flyweight.quantizing.settings import Settings
+from flyweight.quantizing.tools import scores_of
 
 IMAGES = 16
 """Images to calibrate on and to compare scores on: enough to order layers by."""
@@ -73,7 +74,7 @@ def sensitive_layers(
             runner = onnx_runtime.load(
                 path, subject.source.network, subject.example, threads, dtype
             )
-            return np.concatenate([_one(runner, x) for x in images.inputs()])
+            return np.concatenate([scores_of(runner, x) for x in images.inputs()])
 
         onnx_runtime.write_float(proto, path)
         expected = scores("float32")
@@ -82,11 +83,6 @@ def sensitive_layers(
             onnx_runtime.quantized(proto, images, settings, path, only=layer.nodes)
             found.append(Sensitive(layer, signal_to_noise(expected, scores("int8"))))
     return tuple(sorted(found, key=lambda one: one.signal_to_noise))
-
-
-def _one(runner: Runner, x: Array) -> Array:
-    found = runner(x)
-    return found[0] if isinstance(found, tuple) else found
 
 
 def signal_to_noise(expected: Array, found: Array) -> float:

@@ -122,6 +122,12 @@ TOOLS = {
 }  # fmt: skip
 
 
+def scores_of(runner: Runner, x: Array) -> Array:
+    """A network's scores: its first output."""
+    found = runner(x)
+    return found[0] if isinstance(found, tuple) else found
+
+
 def tools_named(engines: Sequence[str]) -> tuple[Tool, ...]:
     """The tools of these engines, all of them installed.
 

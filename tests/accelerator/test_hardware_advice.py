@@ -158,7 +158,7 @@ def test_where_nothing_would_help() -> None:
 
 def test_as_json() -> None:
     found = simulate(read_network(network(), SIZE), LARGE)
-    told = advice_to_json(found)
+    told = advice_to_json(advise_hardware(found))
     assert told["simulated"] is True
     assert told["together"]["share"] == pytest.approx(advise_hardware(found).ratio)
     assert told["stem"]["to"] == "5x5/2"
@@ -166,5 +166,5 @@ def test_as_json() -> None:
     assert len(told["lost"]) == 5
     with torch.device("meta"):
         plain = simulate(read_network(nn.Linear(3, 4), (1, 3)), LARGE)
-    assert advice_to_json(plain)["stem"] is None
-    assert advice_to_json(plain)["moves"] == []
+    assert advice_to_json(advise_hardware(plain))["stem"] is None
+    assert advice_to_json(advise_hardware(plain))["moves"] == []

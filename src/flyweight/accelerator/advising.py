@@ -178,9 +178,12 @@ def _changed(simulation: Simulation, stem: Swap | None, moves: Sequence[Move]) -
     return simulate(workload, simulation.accelerator)
 
 
-def advice_to_json(simulation: Simulation) -> dict[str, Any]:
-    """All of it as JSON types; cycles, and shares of the network's. Nothing of it is measured."""
-    advice = advise_hardware(simulation)
+def advice_to_json(advice: HardwareAdvice) -> dict[str, Any]:
+    """All of it as JSON types; cycles, and shares of the network's. Nothing of it is measured.
+
+    The stem and the moves are all that save anything, also those that save less than `WORTH`.
+    """
+    simulation = advice.simulation
     swap = advise_stem(simulation)
     return {
         "simulated": True,
@@ -197,7 +200,7 @@ def advice_to_json(simulation: Simulation) -> dict[str, Any]:
         "early": [asdict(one) for one in advice.early],
         "lost": [
             {"layer": lost.result.layer.name, "cycles": lost.cycles, "reason": lost.reason}
-            for lost in lost_cycles(simulation)
+            for lost in advice.lost
         ],
         "stem": None
         if swap is None

@@ -67,17 +67,18 @@ def advise_on_target(
 
     accelerator = preset_named(preset)
     found = simulate(workload_of_any(name, shape), accelerator)
+    advice = advise_hardware(found)
     if json != STDOUT:
         sizes = "x".join(map(str, found.workload.input_size))
         print(
             f"{name} on {sizes}, {target}: {found.seconds * 1e3:.3f} ms, {found.utilisation:.0%} of"
             " the array busy (simulated, not measured)"
         )
-        print_hardware_advice(found)
+        print_hardware_advice(advice)
     note_left_out(found)
     if json is not None:
         whole = {"target": target, "simulated": True, **found.to_json()}
-        text = json_module.dumps({**whole, "advice": advice_to_json(found)}, indent=2) + "\n"
+        text = json_module.dumps({**whole, "advice": advice_to_json(advice)}, indent=2) + "\n"
         if json == STDOUT:
             sys.stdout.write(text)
         else:
@@ -86,5 +87,5 @@ def advise_on_target(
     if html is not None:
         from flyweight.report.hardware_advice import write_hardware_advice_html
 
-        write_hardware_advice_html(advise_hardware(found), html)
+        write_hardware_advice_html(advice, html)
         note(f"wrote {html}")

@@ -14,7 +14,7 @@ from flyweight.errors import UsageError
 from flyweight.files import check_writable
 
 if TYPE_CHECKING:
-    from flyweight.accelerator import Accelerator, Simulation
+    from flyweight.accelerator import Accelerator, HardwareAdvice, Simulation
 
 
 class Hiding(StrEnum):
@@ -160,14 +160,16 @@ def _energy(text: str) -> tuple[str, float]:
 
 
 def _as_json(simulation: "Simulation") -> dict[str, Any]:
-    from flyweight.accelerator.advising import advice_to_json
+    from flyweight.accelerator.advising import advice_to_json, advise_hardware
 
-    return {**simulation.to_json(), "advice": advice_to_json(simulation)}
+    return {**simulation.to_json(), "advice": advice_to_json(advise_hardware(simulation))}
 
 
 def _print(
     found: list["Simulation"], accelerator: "Accelerator", advice: bool, choices: bool
 ) -> None:
+    from flyweight.accelerator import advise_hardware
+
     print(
         f"simulated, not measured: array and buffer {accelerator.name},"
         f" {accelerator.bandwidth / 1e9:g} GB/s of DRAM, {accelerator.clock_hz / 1e9:g} GHz,"
@@ -180,7 +182,7 @@ def _print(
     _print_totals(found)
     for one in found:
         if advice:
-            print_hardware_advice(one)
+            print_hardware_advice(advise_hardware(one))
         note_left_out(one)
 
 
@@ -242,12 +244,9 @@ def _print_totals(found: list["Simulation"]) -> None:
     print("energy in that of a multiply-add")
 
 
-def print_hardware_advice(simulation: "Simulation") -> None:
+def print_hardware_advice(advice: "HardwareAdvice") -> None:
     """Print what would help a network on an accelerator; every gain is marked as simulated."""
-    from flyweight.accelerator import advise_hardware
-
-    advice = advise_hardware(simulation)
-    print(f"\n{simulation.workload.network}: what would help, simulated, not measured")
+    print(f"\n{advice.simulation.workload.network}: what would help, simulated, not measured")
     for title, sentences in (
         ("why it takes as long as it does", advice.reasons()),
         ("what to change (another network, to train)", advice.proposals()),

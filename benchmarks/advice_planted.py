@@ -19,14 +19,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from resuming import RESULTS
+from resuming import RESULTS, keep_rows, kept_rows
 from torch import nn
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from flyweight.advising import ARCHITECTURAL, NOTE, Setting, advise_model  # noqa: E402
-from flyweight.files import replaced  # noqa: E402
 from flyweight.measuring.environment import machine_name  # noqa: E402
 from tests.advising.planted import CLEAN, PLANTED  # noqa: E402
 
@@ -97,7 +96,7 @@ def main(*words: str) -> None:
     seconds = float(given[0]) if given else 90.0
     noise = "--noise" in words
     path = RESULTS / machine_name() / ("advice_noise.json" if noise else "advice_planted.json")
-    results = json.loads(path.read_text()) if path.exists() else []
+    results = kept_rows(path)
     for key, make in networks.items():
         known = any(one["planted"] == key for one in results)
         if known or (names and key not in names):
@@ -105,9 +104,7 @@ def main(*words: str) -> None:
         one = noisy(make, key, seconds) if noise else advised(key, make, seconds)
         results.append({**one, "clean": key in CLEAN})
         print(json.dumps(one["verdicts"]) if noise else said(one), flush=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replaced(path) as temporary:
-            temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        keep_rows(path, results)
 
 
 if __name__ == "__main__":

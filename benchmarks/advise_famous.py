@@ -8,18 +8,15 @@ isn't advised on again, so that an interrupted run goes on where it was. On an i
 Samples aren't kept, only what follows from them: medians, ratios and their intervals.
 """
 
-import json
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from resuming import RESULTS
+from resuming import RESULTS, keep_rows, kept_rows
 
 import flyweight
 from flyweight.advising import Advice
-from flyweight.files import replaced
 from flyweight.measuring.environment import machine_name
 from flyweight.zoo import model_info
 
@@ -62,20 +59,12 @@ def row(advice: Advice, budget_s: float, took_s: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def kept(path: Path) -> list[dict[str, Any]]:
-    """What a file has already."""
-    if not path.exists():
-        return []
-    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    return rows
-
-
 def main(*words: str) -> int:
     """Advise on all networks that the file hasn't yet."""
     seconds = next((float(word) for word in words if word.replace(".", "").isdigit()), SECONDS)
     names = [word for word in words if not word.replace(".", "").isdigit()] or NETWORKS
     path = RESULTS / machine_name() / "advise_famous.json"
-    rows = kept(path)
+    rows = kept_rows(path)
     for name in names:
         if any(one["network"] == name for one in rows):
             continue
@@ -86,9 +75,7 @@ def main(*words: str) -> int:
             print(f"{name}: interrupted", file=sys.stderr)
             return 130
         rows.append(row(advice, seconds, time.monotonic() - begun))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replaced(path) as temporary:
-            temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        keep_rows(path, rows)
         guidelines = sorted({one.guideline for one in advice.findings if one.guideline})
         print(f"{name}, {rows[-1]['took_s']:.0f} s: {', '.join(guidelines)}. {advice.summary()}",
               flush=True)  # fmt: skip

@@ -21,12 +21,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from resuming import RESULTS
+from resuming import RESULTS, keep_rows, kept_rows
 
 from flyweight.cli.app import run
 from flyweight.compress import read_published
 from flyweight.compress.relative import entropy, relative
-from flyweight.files import replaced
 from flyweight.measuring.environment import machine_name
 
 NAME = "squeezenet_1_0"
@@ -94,14 +93,13 @@ def main(stream: str, images: str, labels: str, trained: str, small_images: str)
     for few in SMALL_BITS:
         todo[f"small {few}"] = lambda few=few: small(trained, small_images, few)
     path = RESULTS / machine_name() / FILE
-    rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    rows = kept_rows(path)
     for case, measured in todo.items():
         if any(row["case"] == case for row in rows):
             continue
         print(case, flush=True)
         rows.append({"case": case, **measured()})
-        with replaced(path) as temporary:
-            temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        keep_rows(path, rows)
     return 0
 
 

@@ -11,7 +11,6 @@ DATA holds weights/, two folders of photographs and fashion_mnist.npz, as `CASES
 Writes results/<machine>/int8.jsonl and int8.json; networks that those have already are kept.
 """
 
-import json
 import sys
 import tempfile
 from collections.abc import Callable
@@ -21,12 +20,12 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from resuming import RESULTS, keep_rows, kept_rows
 
 from flyweight.api import network_facts
 from flyweight.cli.app import run
 from flyweight.evaluating import Squares, change, evaluate_together
 from flyweight.exporting import Source
-from flyweight.files import replaced
 from flyweight.measuring.environment import machine_name
 from flyweight.quantizing import (
     SPARE_BITS,
@@ -42,7 +41,6 @@ from flyweight.quantizing.preparing import lowered_onnx, prepared
 from flyweight.records import Record, read_records, write_records
 from flyweight.trained import source_of
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 ENGINES = ("onnxruntime", "openvino")
 ALSO = ("native",)
 WORST = 10
@@ -186,7 +184,7 @@ def main(data: str, seconds: str = "40", *names: str) -> int:
     folder = RESULTS / machine_name()
     folder.mkdir(parents=True, exist_ok=True)
     paths = folder / "int8.json", folder / "int8.jsonl"
-    entries = json.loads(paths[0].read_text(encoding="utf-8")) if paths[0].exists() else []
+    entries = kept_rows(paths[0])
     records = read_records(paths[1]) if paths[1].exists() else []
     for case in CASES:
         known = any(entry["network"] == case.network for entry in entries)
@@ -196,8 +194,7 @@ def main(data: str, seconds: str = "40", *names: str) -> int:
         entries.append(entry)
         records += found
         write_records(paths[1], records)
-        with replaced(paths[0]) as temporary:
-            temporary.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+        keep_rows(paths[0], entries)
     return 0
 
 

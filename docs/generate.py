@@ -277,14 +277,13 @@ def page(name: str) -> str:
     return generated((ROOT / name).read_text(encoding="utf-8"), [])
 
 
+IN_PARTS = ("advise", "compress", "int8", "lowering", "native")
+"""Pages of docs/ that are written by hand but for some parts."""
+
 PAGES: dict[str, Callable[[], str]] = {
     "README.md": readme,
-    "docs/advise.md": lambda: page("docs/advise.md"),
-    "docs/compress.md": lambda: page("docs/compress.md"),
+    **{f"docs/{name}.md": functools.partial(page, f"docs/{name}.md") for name in IN_PARTS},
     "docs/famous.md": famous.page,
-    "docs/int8.md": lambda: page("docs/int8.md"),
-    "docs/lowering.md": lambda: page("docs/lowering.md"),
-    "docs/native.md": lambda: page("docs/native.md"),
     "docs/networks.md": networks.page,
     "docs/results.md": papers.page,
 }

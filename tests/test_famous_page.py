@@ -1,24 +1,18 @@
 """docs/famous.md, from made-up rows."""
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.docs_pages import docs_module
+
 HALF = {"value": 0.5, "low": 0.48, "high": 0.52, "confidence": 0.95, "rounds": 20}
 
 
 @pytest.fixture(scope="module")
 def famous() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("famous", ROOT / "docs" / "famous.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return docs_module("famous")
 
 
 def finding(key: str, guideline: str, share: float, kind: str = "architectural") -> dict[str, Any]:

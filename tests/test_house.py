@@ -1,6 +1,5 @@
 """The house itself: names, generated pages, examples, and what must never be in it."""
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import flyweight
+from tests.docs_pages import docs_module
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -131,11 +131,7 @@ def test_files_stay_small() -> None:
     ],
 )
 def test_generated_pages_are_up_to_date(page: str) -> None:
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    generate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generate)
+    generate = docs_module("generate")
     assert set(generate.PAGES) == {
         "README.md",
         "docs/advise.md",

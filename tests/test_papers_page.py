@@ -1,12 +1,12 @@
 """docs/results.md, from made-up records: what it says, and that it has its pictures."""
 
-import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from tests.docs_pages import docs_module
 from tests.report.conftest import study_run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -14,12 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def papers() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("papers", ROOT / "docs" / "papers.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return docs_module("papers")
 
 
 def test_the_page(papers: ModuleType) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from flyweight.cli.app import run
 from flyweight.trained import load_trained
+from tests.cli.typed import A_FEW_STEPS, NAME, said
 from tests.training.small import image_folder
 
 ROOT = Path(__file__).resolve().parents[2]
-NAME = "shufflenet_v2_x0_5"
 QUICK = ("--epochs", "1", "--batch", "16", "--workers", "1", "--device", "cpu", "--budget", "0.5s",
          "--engine", "eager")  # fmt: skip
 
@@ -24,19 +24,9 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photographs, a run of a few steps on them, and the run compressed."""
     folder = tmp_path_factory.mktemp("here")
     image_folder(folder / "photos", 48)
-    run_args = ["train", NAME, "--data", str(folder / "photos"), "--out", str(folder / "run"),
-                "--input", "32", "--option", "stem_stride=2", "--option", "repeats=(1, 1, 1)",
-                "--batch", "16", "--steps", "4",
-                "--threads", "1", "--workers", "1", "--device", "cpu"]  # fmt: skip
-    assert run(run_args) == 0
+    photos, trained = str(folder / "photos"), str(folder / "run")
+    assert run(["train", NAME, "--data", photos, "--out", trained, *A_FEW_STEPS]) == 0
     return folder
-
-
-def said(capsys: pytest.CaptureFixture[str], *args: str | Path, code: int = 0) -> str:
-    capsys.readouterr()
-    assert run(list(map(str, args))) == code, capsys.readouterr().err
-    captured = capsys.readouterr()
-    return captured.out if code == 0 else captured.err
 
 
 def test_a_run_and_back(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,15 +14,10 @@ from PIL import Image
 from flyweight.cli.app import run
 from flyweight.training.folder import read_about
 from flyweight.zoo.weights import load_pretrained
+from tests.cli.typed import A_FEW_STEPS, NAME, said
 from tests.training.small import CLASSES, image_folder
 
 ROOT = Path(__file__).resolve().parents[2]
-NAME = "shufflenet_v2_x0_5"
-SMALL = (
-    *("--input", "32", "--option", "stem_stride=2", "--option", "repeats=(1, 1, 1)"),
-    *("--batch", "16", "--steps", "4"),
-    *("--threads", "1", "--workers", "1", "--device", "cpu"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +26,9 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("here")
     image_folder(folder / "photos", 48)
     code = run(["train", NAME, "--data", str(folder / "photos"), "--out", str(folder / "run"),
-                *SMALL, "--recipe", "shufflenet_v2"])  # fmt: skip
+                *A_FEW_STEPS, "--recipe", "shufflenet_v2"])  # fmt: skip
     assert code == 0
     return folder
-
-
-def said(capsys: pytest.CaptureFixture[str], *args: str | Path, code: int = 0) -> str:
-    capsys.readouterr()
-    assert run(list(map(str, args))) == code, capsys.readouterr().err
-    captured = capsys.readouterr()
-    return captured.out if code == 0 else captured.err
 
 
 def test_the_folder_of_a_run(here: Path) -> None:
@@ -72,7 +60,7 @@ def test_a_run_is_evaluated_as_its_history_says(
     image_folder(tmp_path / "train", 30)
     image_folder(tmp_path / "val", 12, 1)
     out = tmp_path / "run"
-    said(capsys, "train", NAME, "--data", tmp_path, "--out", out, *SMALL)
+    said(capsys, "train", NAME, "--data", tmp_path, "--out", out, *A_FEW_STEPS)
     history = (out / "history.csv").read_text().splitlines()
     top1 = float(history[-1].split(",")[history[0].split(",").index("val_top1")])
     found = json.loads(said(capsys, "evaluate", out, "--data", tmp_path / "val", "--json"))
@@ -102,7 +90,7 @@ def test_fine_tuning_begins_with_a_run(here: Path, capsys: pytest.CaptureFixture
     image_folder(here / "fewer", 24)
     shutil.rmtree(here / "fewer" / "top")
     out = here / "tuned"
-    args = [arg for arg in SMALL if arg not in ("--option", "stem_stride=2", "--input", "32")]
+    args = [arg for arg in A_FEW_STEPS if arg not in ("--option", "stem_stride=2", "--input", "32")]
     error = said(
         capsys, "train", NAME, "--data", here / "fewer", "--out", out, *args,
         "--weights", here / "run", "--teacher", here / "run", code=2,
@@ -158,7 +146,7 @@ def test_wrong_usage(
 
 
 def test_a_run_that_is_there(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    args = ("train", NAME, "--data", here / "photos", "--out", here / "run", *SMALL)
+    args = ("train", NAME, "--data", here / "photos", "--out", here / "run", *A_FEW_STEPS)
     assert "holds a run: --resume continues it" in said(capsys, *args, code=2)
     error = said(capsys, *args, "--resume", "--seed", "3", code=2)
     assert "settings.seed (0 there, 3 here)" in error
@@ -167,7 +155,7 @@ def test_a_run_that_is_there(here: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_ctrl_c_leaves_a_checkpoint(here: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "flyweight.train", NAME, "--data", str(here / "photos"),
-               "--out", str(out), *SMALL[:-6], "--threads", "1", "--device", "cpu",
+               "--out", str(out), *A_FEW_STEPS[:-6], "--threads", "1", "--device", "cpu",
                "--steps", "100000", "--checkpoint", "1ms"]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     deadline = time.monotonic() + 120
@@ -188,7 +176,7 @@ def test_no_run_and_no_weights(capsys: pytest.CaptureFixture[str], here: Path) -
 @pytest.mark.slow
 def test_tensorboard(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("tensorboard")
-    said(capsys, "train", NAME, "--data", here / "photos", "--out", tmp_path / "run", *SMALL,
+    said(capsys, "train", NAME, "--data", here / "photos", "--out", tmp_path / "run", *A_FEW_STEPS,
          "--tensorboard")  # fmt: skip
     assert list((tmp_path / "run" / "tensorboard").iterdir())
 

@@ -71,9 +71,7 @@ def agree(model: nn.Module, engine: str, batch: int = 1) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", OTHERS)
-@pytest.mark.parametrize(
-    "name", [FAMILIES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES[1:])]
-)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_engines_agree_with_float64(name: str, engine: str) -> None:
     agree(trained_like(create_model(name, num_classes=10)), engine, batch=2)
 

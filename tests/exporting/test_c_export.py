@@ -180,10 +180,7 @@ def test_the_same_network_gives_the_same_files(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @needs_compiler
-@pytest.mark.parametrize(
-    "cpu",
-    ["native", "avx2", "neon", "portable", pytest.param("avx512", marks=pytest.mark.slow)],
-)
+@pytest.mark.parametrize("cpu", ["native", "avx2", "neon", "portable", "avx512"])
 def test_every_cpu_compiles_everywhere(cpu: str, tmp_path: Path) -> None:
     result = export(TinyNet(), tmp_path / "a", "c", SIZE, cpu=cpu)
     assert result.check is not None
@@ -446,14 +443,7 @@ esac
 @pytest.mark.slow
 @needs_compiler
 @pytest.mark.skipif(shutil.which("cc") is None, reason="not installed: cc")
-@pytest.mark.parametrize(
-    "number",
-    [
-        signal.SIGTERM,
-        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
-        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_what_is_killed_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "cc_slow").write_text(SLOW_COMPILER)
     (tmp_path / "cc_slow").chmod(0o755)

@@ -24,14 +24,7 @@ def convolutions(module: fx.GraphModule) -> list[tuple[int, int, int]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "engine",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] if name in ("compile", "eager") else [])
-        for name in RULES
-        if name
-    ],
-)
+@pytest.mark.parametrize("engine", [name for name in RULES if name])
 def test_every_engine_gets_an_equal_network(engine: str) -> None:
     torch.manual_seed(0)
     check(create_model("shufflenet_v1_x0_5_g3", repeats=(2, 2, 1)), 64, engine=engine)

@@ -67,9 +67,7 @@ def losses(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("norm", "accumulate"), [pytest.param("plain", 1, marks=pytest.mark.slow), ("norm", 2)]
-)
+@pytest.mark.parametrize(("norm", "accumulate"), [("plain", 1), ("norm", 2)])
 def test_two_processes_learn_as_one(tmp_path: Path, norm: str, accumulate: int) -> None:
     """The same losses, up to the order of float32 sums: 1 part in 10,000 over ten steps.
 

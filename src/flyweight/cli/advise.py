@@ -187,18 +187,10 @@ def _print_trials(title: str, advice: "Advice", kind: str) -> None:
         return
     print(title)
     table(
-        [
-            "advice",
-            "whole network",
-            "95% interval",
-            "block alone",
-            "so predicted",
-            "FLOPs",
-            "verdict:",
-            "why:",
-        ],
+        ["advice", "whole network", "95% interval", "block alone", "so predicted", "FLOPs",
+         "verdict:", "why:"],
         [_row(one) for one in trials],
-    )
+    )  # fmt: skip
     whole = advice.exact if kind == "exact" else advice.architectural
     if whole is not None and whole.ratio is not None:
         print(f"All of it together: {whole.advice}: {whole.why}")

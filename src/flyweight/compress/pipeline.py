@@ -119,11 +119,12 @@ def compress(
         KeyboardInterrupt: it was told to stop; the same call, with `how.resume`, goes on.
     """
     model.eval()
-    for name, tensor in state_of(model).items():
+    state = state_of(model)
+    for name, tensor in state.items():
         if not np.isfinite(tensor).all():
             raise WeightsError(f"{name} holds NaN or infinity: nothing is compressed")
     course = _Course(model, metadata, how, tell)
-    course.stage("as it is", FLOAT_BITS, as_run(state_of(model)))
+    course.stage("as it is", FLOAT_BITS, as_run(state))
     densities = plan.density
     if isinstance(densities, float):
         densities = densities_for(densities, model, weights_of(model), how, tell)

@@ -167,8 +167,7 @@ def _densities() -> tuple[float, ...]:
     found: list[float] = []
     for name, layer in _TABLE_1.items():
         if not isinstance(layer, str):
-            found += layer[2][:-1] if name == "fire8" else layer[2]
-            found += [0.30] if name == "fire8" else []
+            found += (*layer[2][:-1], 0.30) if name == "fire8" else layer[2]
     return tuple(found)
 
 

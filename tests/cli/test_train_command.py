@@ -14,7 +14,7 @@ from PIL import Image
 from flyweight.cli.app import run
 from flyweight.training.folder import read_about
 from flyweight.zoo.weights import load_pretrained
-from tests.cli.typed import A_FEW_STEPS, NAME, said
+from tests.cli.typed import A_FEW_STEPS, NAME, STEPS, said
 from tests.training.small import CLASSES, image_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,13 +90,12 @@ def test_fine_tuning_begins_with_a_run(here: Path, capsys: pytest.CaptureFixture
     image_folder(here / "fewer", 24)
     shutil.rmtree(here / "fewer" / "top")
     out = here / "tuned"
-    args = [arg for arg in A_FEW_STEPS if arg not in ("--option", "stem_stride=2", "--input", "32")]
     error = said(
-        capsys, "train", NAME, "--data", here / "fewer", "--out", out, *args,
+        capsys, "train", NAME, "--data", here / "fewer", "--out", out, *STEPS,
         "--weights", here / "run", "--teacher", here / "run", code=2,
     )  # fmt: skip
     assert "knows 3 classes, which aren't those of the images" in error
-    text = said(capsys, "train", NAME, "--data", here / "fewer", "--out", out, *args,
+    text = said(capsys, "train", NAME, "--data", here / "fewer", "--out", out, *STEPS,
                 "--weights", here / "run")  # fmt: skip
     assert "top-1" in text
     about = json.loads((out / "run.json").read_text())

@@ -7,11 +7,13 @@ import pytest
 from flyweight.cli.app import run
 
 NAME = "shufflenet_v2_x0_5"
-A_FEW_STEPS = (
-    *("--input", "32", "--option", "stem_stride=2", "--option", "repeats=(1, 1, 1)"),
+SMALL = ("--input", "32", "--option", "stem_stride=2", "--option", "repeats=(1, 1, 1)")
+"""NAME made small."""
+STEPS = (
     *("--batch", "16", "--steps", "4"),
     *("--threads", "1", "--workers", "1", "--device", "cpu"),
 )
+A_FEW_STEPS = (*SMALL, *STEPS)
 """Of training NAME, made small."""
 
 

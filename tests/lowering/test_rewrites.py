@@ -284,3 +284,17 @@ def test_channels_picked_for_a_group_convolution_are_picked_once() -> None:
     )  # fmt: skip
     names = targets(check(net, 8))
     assert names[-3:] == ["batch_norm", "relu", "conv2d"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda x: F.avg_pool2d(torch.ones_like(x[:1]), 3, 2, 1),  # how much of a window is inside
+        lambda x: x.size(0),
+    ],
+    ids=["a tensor without a batch", "the number of images"],
+)
+def test_what_has_no_channels_is_read_as_it_is(other: Callable[[Tensor], Tensor | int]) -> None:
+    net = Net(lambda s, x: s.conv(F.avg_pool2d(x, 3, 2, 1) / other(x)), conv=nn.Conv2d(3, 4, 1))
+    program, x, y = program_of(net)
+    same(program, x, y)

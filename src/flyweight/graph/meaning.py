@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from flyweight.graph.maps import ChannelMap, Size, with_ids
 from flyweight.graph.program import (
@@ -16,6 +17,7 @@ from flyweight.graph.program import (
     Linear,
     Operand,
     PerChannel,
+    Raw,
     Value,
     Values,
 )
@@ -95,6 +97,8 @@ def step_of(
     where: str,
 ) -> Made | None:
     """The step that an operation is; None for one whose effect on channels isn't known here."""
+    if any(isinstance(leaf, Raw | Size) for leaf in tree_leaves((args, kwargs))):
+        return None
     maps = [arg for arg in args if isinstance(arg, ChannelMap)]
     if target in UNARY and len(maps) == 1 and isinstance(args[0], ChannelMap):
         return _elementwise(target, args, kwargs, new, values, where)

@@ -105,7 +105,7 @@ def test_totals(here: None, capsys: pytest.CaptureFixture[str]) -> None:
     largest = max(math.prod(a) + math.prod(b) for a, b in pairwise(maps))
     assert 4 * largest <= plan["memory_bytes"] < plan["unshared_bytes"]
     most = {(p, v) for p, v in ISAS["portable"].tiles}
-    for pixels, vectors in plan["tiles"]:
+    for pixels, vectors in (map(int, tile.split("x")) for tile in plan["tiles"]):
         assert any(pixels <= p and vectors <= v for p, v in most)
     gathers = [step for step in plan["steps"] if step["kind"] == "gather"]
     assert plan["gathers"] == len(gathers)

@@ -71,7 +71,7 @@ def _print(plan: "Explanation") -> None:
         ["step", "input", "output", "M madds", "floor", "kB", "block", "rows", "fused:", "module:"],
         [_row(step) for step in plan.steps],
     )
-    tiles = ", ".join(map(_dimensions, plan.tiles)) or "none"
+    tiles = ", ".join(plan.tiles) or "none"
     print(
         f"\n{millions(plan.madds)} M multiply-adds, {len(plan.steps)} steps,"
         f" {plan.gathers} of them gathers; tiles {tiles}"

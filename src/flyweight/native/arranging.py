@@ -74,6 +74,10 @@ def _turn(draft: Draft) -> None:
     draft.nodes = turned
 
 
+LONG_RUN = 4
+"""Channels from which on, in the mean, a vector for each run is faster than one by one."""
+
+
 def _reads_through_table(node: AnyNode) -> bool:
     return isinstance(node, Gather) or (isinstance(node, Convolution) and not node.depthwise)
 
@@ -87,7 +91,10 @@ def _gather(draft: Draft, lanes: int, image_planes: bool) -> None:
         key = operand.ids.tobytes()
         if key not in known:
             out = draft.values.new_value(len(operand.ids), operand.space, torch.float32)
-            arranged.append(Gather(operand, out, where))
+            by_runs = not np.isin(operand.ids, apart).any() and len(
+                pieces(draft.values, operand.ids)
+            ) * LONG_RUN <= len(operand.ids)
+            arranged.append(Gather(operand, out, where, by_runs=by_runs))
             known[key] = Operand(out.ids, operand.space)
         return known[key]
 

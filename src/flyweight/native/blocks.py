@@ -1,5 +1,6 @@
 """How a convolution is cut into tiles: a fixed rule where nothing was measured."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from flyweight.native.isa import Isa
@@ -54,25 +55,25 @@ def refinements(shape: Shape, block: Block, isa: Isa) -> list[Block]:
 
 def cycles(shape: Shape, block: Block, isa: Isa) -> float:
     """A rough count for one input: two sums or loads a cycle, each sum after 4 cycles at best."""
-    pixels, vectors = shape.height * shape.width, -(-shape.outputs // isa.lanes)
     total = 0.0
-    for p, tiles in _division(pixels, block.pixels):
-        for v, blocks in _division(vectors, block.vectors):
-            work = max(p * v / 2, (p + v + 1) / 2, 4.0)
-            total += tiles * blocks * (work + 30 / shape.inputs)
+    for p, tiles in Counter(parts(shape.height * shape.width, block.pixels)).items():
+        for v, half in widths(shape.outputs, block, isa):
+            work = max(p * (v - half / 2) / 2, (p + v + 1) / 2, 4.0)
+            total += tiles * (work + 30 / shape.inputs)
     return total
 
 
-def _division(count: int, most: int) -> list[tuple[int, int]]:
-    """`count` in equal parts of at most `most`: (size of a part, how many)."""
-    parts = -(-count // most)
-    small, larger = divmod(count, parts)
-    return [(size, n) for size, n in ((small + 1, larger), (small, parts - larger)) if n]
+def parts(count: int, most: int) -> list[int]:
+    """`count` in equal parts of at most `most`, the larger ones first."""
+    number = -(-count // most)
+    small, larger = divmod(count, number)
+    return [small + 1] * larger + [small] * (number - larger)
 
 
-def sizes(count: int, most: int) -> set[int]:
-    """The sizes of the parts that `count` is divided into."""
-    return {size for size, _ in _division(count, most)}
+def widths(outputs: int, block: Block, isa: Isa) -> list[tuple[int, bool]]:
+    """A group's outputs as the tiles have them: (vectors, whether the last of them is a half)."""
+    found = [(size, False) for size in parts(-(-outputs // isa.lanes), block.vectors)]
+    return [*found[:-1], (found[-1][0], isa.half(outputs))]
 
 
 def fixed_block(shape: Shape, isa: Isa) -> Block:

@@ -78,7 +78,7 @@ def _belong(one: AnyNode, other: AnyNode, reads: Ids, lanes: int) -> bool:
 
 def _by_rows(node: AnyNode) -> bool:
     if isinstance(node, Convolution):
-        return len(node.out.space) == 2
+        return len(node.out.space) == 2 and not node.winograd
     return isinstance(node, Pool) and not node.adaptive and len(node.out.space) == 2
 
 

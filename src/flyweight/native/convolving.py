@@ -40,7 +40,7 @@ def tiles_name(abreast: Abreast | None) -> str:
 
 
 @dataclass(frozen=True)
-class _Group:
+class Group:
     """Outputs that read the same inputs, as C has them."""
 
     segment: int
@@ -52,6 +52,7 @@ class _Group:
     bias: int
 
     def row(self, first_segment: int) -> str:
+        """As C has it, with segments counted from the convolution's first one."""
         return braces(
             self.segment - first_segment, self.segments, self.inputs, self.channels, self.column,
             self.weights, self.bias,
@@ -68,9 +69,9 @@ def _taps(node: Convolution) -> list[tuple[int, int]]:
     ]
 
 
-def _groups(tables: Tables, step: Step, node: Convolution) -> list[_Group]:
+def _groups(tables: Tables, step: Step, node: Convolution) -> list[Group]:
     assert step.block is not None
-    lanes, taps = tables.plan.isa.lanes, _taps(node)
+    isa, taps = tables.plan.isa, _taps(node)
     outputs, inputs = node.weight.shape[:2]
     per_group = outputs // node.groups
     weight = node.weight.detach().numpy().reshape(outputs, inputs * len(taps))
@@ -80,19 +81,19 @@ def _groups(tables: Tables, step: Step, node: Convolution) -> list[_Group]:
         rows = slice(g * per_group, (g + 1) * per_group)
         ids = node.x.ids[g * inputs : (g + 1) * inputs]
         first, count, order = segments(tables, ids, taps, node.stride)
-        packed = tables.pack.put(pack_group(weight[rows].T[order], lanes, step.block))
-        biases = tables.pack.put(bias[rows], -(-per_group // lanes) * lanes)
-        found.append(_Group(first, count, len(order), per_group, g * per_group, packed, biases))
+        packed = tables.pack.put(pack_group(weight[rows].T[order], isa, step.block))
+        biases = tables.pack.put(bias[rows], rounded(per_group, isa.lanes))
+        found.append(Group(first, count, len(order), per_group, g * per_group, packed, biases))
     return found
 
 
-def _abreast(tables: Tables, step: Step, node: Convolution) -> list[_Group]:
+def _abreast(tables: Tables, step: Step, node: Convolution) -> list[Group]:
     """Groups that share vectors, as one: an input is a vector, to be read with lanes exchanged."""
     assert step.block is not None
     assert node.abreast is not None
-    lanes, taps = tables.plan.isa.lanes, _taps(node)
+    isa, taps = tables.plan.isa, _taps(node)
     outputs = node.weight.shape[0]
-    bundles = bundles_of(node, lanes)
+    bundles = bundles_of(node, isa.lanes)
     mine = outputs_in_order(bundles, outputs // node.groups, node.abreast.inputs)
     bias = torch.zeros(outputs) if node.bias is None else node.bias.detach()
     found = []
@@ -102,7 +103,7 @@ def _abreast(tables: Tables, step: Step, node: Convolution) -> list[_Group]:
         first, count, order = segments(tables, ids, taps, node.stride)
         rows = mine[i * channels : (i + 1) * channels]
         weight = abreast_weights(node, bundle, rows)[order].reshape(-1, channels)
-        packed = tables.pack.put(pack_group(weight, lanes, step.block))
+        packed = tables.pack.put(pack_group(weight, isa, step.block))
         biases = tables.pack.put(bias[torch.from_numpy(rows)])
-        found.append(_Group(first, count, len(weight), channels, i * channels, packed, biases))
+        found.append(Group(first, count, len(weight), channels, i * channels, packed, biases))
     return found

@@ -2,10 +2,11 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from flyweight.native.blocks import sizes
+from flyweight.native.blocks import parts, widths
 from flyweight.native.convolving import tiles_name
 from flyweight.native.interface import (
     SOURCES,
@@ -20,7 +21,7 @@ from flyweight.native.linking import chained
 from flyweight.native.literals import braces
 from flyweight.native.nodes import Abreast, Convolution
 from flyweight.native.outputs import put_out
-from flyweight.native.plan import Block, Buffer, Chain, Plan
+from flyweight.native.plan import Block, Chain, Plan, Step
 from flyweight.native.rows import row_of
 from flyweight.native.tables import KINDS, Tables, border, tell_next
 
@@ -65,44 +66,69 @@ def emit(plan: Plan, network: str) -> Emitted:
     return Emitted(name, header, source, tables.pack.blob(mark))
 
 
-def used_tiles(plan: Plan) -> dict[Abreast | None, list[tuple[int, int]]]:
+class Tile(NamedTuple):
+    """A size of tiles.
+
+    Attributes:
+        pixels: of the output.
+        vectors: of its channels.
+        half: whether the last of them is half a vector.
+    """
+
+    pixels: int
+    vectors: int
+    half: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.pixels}x{self.vectors - self.half / 2:g}"
+
+
+def used_tiles(plan: Plan) -> dict[Abreast | None, list[Tile]]:
     """The tiles that the steps of a plan are cut into, by how groups share vectors."""
-    found: dict[Abreast | None, set[tuple[int, int]]] = {}
+    found: dict[Abreast | None, set[Tile]] = {}
     for i, step in enumerate(plan.steps):
         if step.block is not None and isinstance(step.node, Convolution):
-            pixels = _tile_pixels(step.out, step.block, plan.chain_at(i))
+            pixels = _tile_pixels(step, step.block, plan.chain_at(i))
             abreast = step.node.abreast
             groups = step.node.groups // (abreast.groups if abreast else 1)
-            vectors = sizes(-(-step.out.channels // groups // plan.isa.lanes), step.block.vectors)
-            found.setdefault(abreast, set()).update((p, v) for p in pixels for v in vectors)
+            used = widths(step.out.channels // groups, step.block, plan.isa)
+            found.setdefault(abreast, set()).update(Tile(p, *v) for p in pixels for v in used)
     order = sorted(found, key=tiles_name)
     return {abreast: sorted(found[abreast]) for abreast in order}
 
 
-def _tile_pixels(out: Buffer, block: Block, chain: Chain | None) -> set[int]:
+def _tile_pixels(step: Step, block: Block, chain: Chain | None) -> set[int]:
     """Pixels of the tiles of a convolution; in a chain, whatever rows are done at once."""
+    out = step.out
+    if step.band is not None:  # its last ones, and a thread's share, are any number
+        return {size for n in range(1, step.band.tiles + 1) for size in parts(n, block.pixels)}
     if chain is None:
-        return sizes(out.height * out.width, block.pixels)
+        return set(parts(out.height * out.width, block.pixels))
     at_once = range(1, min(out.kept or chain.rows, out.height) + 1)
-    return {size for rows in at_once for size in sizes(rows * out.width, block.pixels)}
+    return {size for rows in at_once for size in parts(rows * out.width, block.pixels)}
 
 
 def _tile_sizes(plan: Plan) -> str:
-    used = [tile for tiles in used_tiles(plan).values() for tile in tiles] or [(1, 1)]
+    used = [tile for tiles in used_tiles(plan).values() for tile in tiles] or [Tile(1, 1)]
     return (
-        f"#define MOST_PIXELS {max(p for p, _ in used)}\n"
-        f"#define MOST_VECTORS {max(v for _, v in used)}\n"
+        f"#define MOST_PIXELS {max(tile.pixels for tile in used)}\n"
+        f"#define MOST_VECTORS {max(tile.vectors for tile in used)}\n"
     )
 
 
-def tile_functions(used: list[tuple[int, int]], abreast: Abreast | None = None) -> str:
+def tile_functions(used: list[Tile], abreast: Abreast | None = None) -> str:
     """Functions for tiles of these sizes, and the table of them."""
     table, kind = tiles_name(abreast), (abreast.inputs, abreast.step) if abreast else (1, 0)
     name = table.replace("tiles", "tile")
-    made = "\n".join(f"TILE({name}_{p}x{v}, {p}, {v}, {kind[0]}, {kind[1]})" for p, v in used)
-    rows = ",\n".join(f"    [{p}][{v}] = {name}_{p}x{v}" for p, v in used)
+    names = {tile: f"{name}_{tile}".replace(".5", "_half") for tile in used}
+    made = "\n".join(
+        f"TILE({names[tile]}, {tile.pixels}, {tile.vectors - tile.half}, {tile.half:d},"
+        f" {kind[0]}, {kind[1]})"
+        for tile in used
+    )
+    rows = ",\n".join(f"    [{t.pixels}][{t.vectors}][{t.half:d}] = {names[t]}" for t in used)
     return (
-        f"{made}\n\nstatic tile_function *const {table}[MOST_PIXELS + 1][MOST_VECTORS + 1] ="
+        f"{made}\n\nstatic tile_function *const {table}[MOST_PIXELS + 1][MOST_VECTORS + 1][2] ="
         f" {{\n{rows}\n}};\n"
     )
 

@@ -76,7 +76,7 @@ class Explanation:
         memory_bytes: of the activations of an instance.
         unshared_bytes: what they would take if no two shared memory.
         gathers: steps that only put channels side by side.
-        tiles: pixels and vectors of the tiles that are compiled.
+        tiles: pixels and vectors of the tiles that are compiled; the last vector can be a half.
     """
 
     network: str
@@ -89,7 +89,7 @@ class Explanation:
     memory_bytes: int
     unshared_bytes: int
     gathers: int
-    tiles: tuple[tuple[int, int], ...]
+    tiles: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """As JSON types."""
@@ -138,7 +138,9 @@ def explanation_of(plan: Plan, network: str, tuned: bool, weights_bytes: int) ->
         memory_bytes=plan.memory_bytes(),
         unshared_bytes=4 * sum(buffer.whole for buffer in plan.buffers.values()),
         gathers=sum(isinstance(step.node, Gather) for step in plan.steps),
-        tiles=tuple(sorted({tile for used in used_tiles(plan).values() for tile in used})),
+        tiles=tuple(
+            map(str, sorted({tile for used in used_tiles(plan).values() for tile in used}))
+        ),
     )
 
 
@@ -189,7 +191,8 @@ def _convolution(node: Convolution) -> str:
     kind = "depthwise" if node.depthwise else "conv"
     groups = f" g{node.groups}" if node.groups > 1 and not node.depthwise else ""
     kernel = (node.weight.shape[2], node.weight.shape[3])
-    return f"{kind} {_window(kernel, node.stride, node.dilation)}{groups}"
+    way = " winograd" if node.winograd else ""
+    return f"{kind} {_window(kernel, node.stride, node.dilation)}{groups}{way}"
 
 
 _POOLS = {"LARGEST": "max", "SMALLEST": "min", "AVERAGE": "average", "TOTAL": "sum"}

@@ -13,8 +13,9 @@ from flyweight.native.packing import HEADER, MAGIC
 from flyweight.native.plan import Plan
 from flyweight.native.tables import Tables
 
-SOURCES = ("vectors.h", "tables.h", "finish.h", "convolution.h", "depthwise.h", "pooling.h",
-           "elementwise.h", "picking.h", "chain.h", "images.h", "threads.h")  # fmt: skip
+SOURCES = ("vectors.h", "tables.h", "finish.h", "convolution.h", "winograd.h",
+           "depthwise.h", "pooling.h", "elementwise.h", "picking.h", "chain.h", "images.h",
+           "threads.h")  # fmt: skip
 _TEMPLATES = ("network.c.in", "network.h.in")
 _STANDARD = ("math", "pthread", "sched", "signal", "stdatomic", "stdint", "stdio", "stdlib",
              "string")  # fmt: skip
@@ -149,6 +150,7 @@ def constants(plan: Plan, tables: Tables, network: str, mark: int) -> str:
     quoted = ", ".join(f'"{name}"' for name in names)
     return f"""\
 #define LANES {plan.isa.lanes}
+#define HALVES {plan.isa.halves:d}
 #define MEMORY ((size_t){plan.memory})
 #define OWN {plan.own}
 #define MOST_LINKS {max((len(chain.kept) + 1 for chain in plan.chains), default=2)}

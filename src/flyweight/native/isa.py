@@ -17,6 +17,8 @@ class Isa:
         tiles: (pixels, vectors of output channels) whose sums stay in registers.
         flags: what GCC and Clang need to be told to use it.
         macros: macros that a compiler defines for a machine that has it.
+        halves: whether the last vector of a group's outputs may be half a vector: processors that
+            have such long vectors often work on halves of them, so that half takes half as long.
     """
 
     name: str
@@ -24,6 +26,11 @@ class Isa:
     tiles: tuple[tuple[int, int], ...]
     flags: tuple[str, ...]
     macros: tuple[str, ...]
+    halves: bool = False
+
+    def half(self, outputs: int) -> bool:
+        """Whether the last vector of so many outputs is half a vector."""
+        return self.halves and 0 < outputs % self.lanes <= self.lanes // 2
 
 
 _OF_16_REGISTERS = ((6, 2), (4, 3), (12, 1), (8, 1), (1, 8))
@@ -34,7 +41,7 @@ ISAS = {
     for isa in (
         Isa(
             "avx512", 16, _OF_32_REGISTERS, ("-mavx512f", "-mavx512vl", "-mfma"),
-            ("__AVX512F__", "__AVX512VL__"),
+            ("__AVX512F__", "__AVX512VL__"), halves=True,
         ),
         Isa("avx2", 8, _OF_16_REGISTERS, ("-mavx2", "-mfma"), ("__AVX2__", "__FMA__")),
         Isa("neon", 4, _OF_32_REGISTERS, (), ("__ARM_NEON", "__aarch64__")),

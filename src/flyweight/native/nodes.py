@@ -118,6 +118,7 @@ class Convolution(Node):
             it doesn't; below and right it is what the size of the output asks for.
         abreast: how groups share vectors, where they do; outputs then lie as `abreast` has them,
             weights and biases are as they were.
+        winograd: whether it is done by Winograd's algorithm.
     """
 
     weight: Tensor
@@ -127,6 +128,7 @@ class Convolution(Node):
     dilation: tuple[int, int]
     groups: int
     abreast: Abreast | None = None
+    winograd: bool = False
 
     @property
     def depthwise(self) -> bool:
@@ -220,7 +222,13 @@ class Neighbours(Node):
 
 @dataclass(eq=False)
 class Gather(Node):
-    """Channels put side by side, for a reader that can't read them from where they are."""
+    """Channels put side by side, for a reader that can't read them from where they are.
+
+    Attributes:
+        by_runs: whether channels that lie side by side already are copied together, in vectors.
+    """
+
+    by_runs: bool = False
 
 
 AnyNode: TypeAlias = Convolution | Pool | Elementwise | Softmax | Pick | Neighbours | Gather

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flyweight.native.blocks import sizes
+from flyweight.native.blocks import widths
+from flyweight.native.isa import Isa
 from flyweight.native.memory import ALIGNED, rounded
 from flyweight.native.plan import Block
 
@@ -64,28 +65,23 @@ class Pack:
         return head.ljust(HEADER, b"\0") + body
 
 
-def pack_group(weight: Floats, lanes: int, block: Block) -> Floats:
+def pack_group(weight: Floats, isa: Isa, block: Block) -> Floats:
     """A matrix (inputs, outputs) as the tiles read it: block by block of output vectors.
 
     Returns:
-        Flat: for each block, for each input, the weights of the block's outputs.
+        Flat: for each block, for each input, the weights of the block's outputs; those of half a
+        vector at its end come behind, for each input, too.
     """
     inputs, outputs = weight.shape
-    vectors = -(-outputs // lanes)
-    padded = np.zeros((inputs, vectors * lanes), np.float32)
+    lanes = isa.lanes
+    padded = np.zeros((inputs, -(-outputs // lanes) * lanes), np.float32)
     padded[:, :outputs] = weight
-    parts = []
+    found = []
     start = 0
-    for size in block_sizes(vectors, block.vectors):
-        parts.append(padded[:, start * lanes : (start + size) * lanes].ravel())
-        start += size
-    return np.concatenate(parts)
-
-
-def block_sizes(count: int, most: int) -> list[int]:
-    """`count` in equal parts of at most `most`, the larger ones first."""
-    parts = -(-count // most)
-    small, larger = divmod(count, parts)
-    found = [small + 1] * larger + [small] * (parts - larger)
-    assert set(found) == sizes(count, most)
-    return found
+    for vectors, half in widths(outputs, block, isa):
+        whole = start + (vectors - half) * lanes
+        found.append(padded[:, start:whole].ravel())
+        start += vectors * lanes
+        if half:
+            found.append(padded[:, whole : whole + lanes // 2].ravel())
+    return np.concatenate(found)

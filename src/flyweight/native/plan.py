@@ -123,6 +123,26 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Band:
+    """Tiles that Winograd's algorithm does together, in a thread's own memory. Counts are floats.
+
+    Attributes:
+        tiles: how many.
+        input: from a tile to the next, of transformed inputs.
+        sum: likewise, of products.
+    """
+
+    tiles: int
+    input: int
+    sum: int
+
+    @property
+    def size(self) -> int:
+        """What they take."""
+        return 16 * self.tiles * (self.input + self.sum)
+
+
+@dataclass(frozen=True)
 class Step:
     """A node and where it works.
 
@@ -132,6 +152,7 @@ class Step:
         block: how a convolution that isn't depthwise is cut up.
         madds: multiply-adds of convolutions and linear layers.
         bytes: of activations and weights that are read or written.
+        band: of a convolution by Winograd's algorithm; its block is that of the products.
     """
 
     node: AnyNode
@@ -139,6 +160,7 @@ class Step:
     block: Block | None
     madds: int
     bytes: int
+    band: Band | None = None
 
 
 @dataclass(frozen=True)
@@ -175,7 +197,8 @@ class Plan:
         buffers: where the channels lie, by the number of the value's first.
         memory: floats that an instance needs.
         chains: steps that are done together.
-        own: floats that each of its threads needs besides, for what lies inside chains.
+        own: floats that each of its threads needs besides, for what lies inside chains and for
+            Winograd's algorithm.
     """
 
     isa: Isa

@@ -24,6 +24,7 @@ from flyweight.native.nodes import (
     pieces,
 )
 from flyweight.native.plan import Block, Buffer, Chain, ImageFormat, Plan, Step
+from flyweight.native.winograd import PLACES, TILE, band_of, choose_winograd
 
 Choose = Callable[[Shape, Isa], Block]
 
@@ -47,6 +48,7 @@ def plan_of(
     fuse(draft)
     intake = take_images(draft, image)
     arrange(draft, isa.lanes, image.planes)
+    choose_winograd(draft, isa.lanes)
     chains = chains_of(draft, isa.lanes)
     values = [draft.input, *(node.out for node in draft.nodes)]
     borders = _borders(draft)
@@ -61,11 +63,12 @@ def plan_of(
     memory = rounded(memory + isa.lanes)
     placed = {b.first: replace(b, offset=at) for b, at in zip(whole, offsets, strict=True)}
     placed |= {first: replace(b, offset=memory + b.offset) for first, b in inside.items()}
-    own = max((rounded(b.offset + b.size + isa.lanes) for b in inside.values()), default=0)
     steps = tuple(_step(node, placed[node.out.first], isa, choose) for node in draft.nodes)
+    own = [rounded(b.offset + b.size + isa.lanes) for b in inside.values()]
+    own += [rounded(step.band.size) for step in steps if step.band]
     return Plan(
         isa, image, intake, placed[draft.input.first], steps, tuple(draft.outputs), placed,
-        memory, tuple(chains), own,
+        memory, tuple(chains), max(own, default=0),
     )  # fmt: skip
 
 
@@ -96,6 +99,7 @@ def _borders(draft: Draft) -> dict[int, tuple[int, int, int, int]]:
         (height, width), (out_height, out_width) = area(node.x.space), area(node.out.space)
         for axis, (size, outputs) in enumerate(((height, out_height), (width, out_width))):
             kernel, pad = node.weight.shape[2 + axis], node.padding[axis]
+            outputs = rounded(outputs, TILE) if node.winograd else outputs
             end = (outputs - 1) * node.stride[axis] + (kernel - 1) * node.dilation[axis] + 1
             wanted.append((max(pad, 0), max(end - pad - size, 0)))
         (top, bottom), (left, right) = wanted
@@ -129,7 +133,7 @@ def _extent(draft: Draft, value: Value, lanes: int) -> int:
     node = draft.makers()[value.first]
     if isinstance(node, Convolution) and not node.depthwise:
         last = value.channels // node.groups * (node.abreast.groups if node.abreast else 1)
-    elif isinstance(node, Gather | Softmax | Neighbours):
+    elif isinstance(node, Softmax | Neighbours) or (isinstance(node, Gather) and not node.by_runs):
         last = value.channels
     else:
         last = pieces(draft.values, node.x.ids)[-1][1]
@@ -164,5 +168,10 @@ def _step(node: AnyNode, out: Buffer, isa: Isa, choose: Choose) -> Step:
         return Step(node, out, None, 0, 4 * (read + written))
     weights = node.weight.numel()
     madds = weights * out.height * out.width
+    if node.winograd:
+        band = band_of(node, isa.lanes)
+        products = Shape(1, band.tiles, node.weight.shape[1], out.channels, PLACES, 1, 1, 1)
+        weights = weights * PLACES // 9
+        return Step(node, out, choose(products, isa), madds, 4 * (read + written + weights), band)
     block = None if node.depthwise else choose(shape_of(node), isa)
     return Step(node, out, block, madds, 4 * (read + written + weights))

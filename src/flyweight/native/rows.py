@@ -23,6 +23,7 @@ from flyweight.native.tables import (
     pooling,
     softmaxing,
 )
+from flyweight.native.winograd import winograd
 
 
 def row_of(tables: Tables, step: Step) -> tuple[str, str]:
@@ -30,6 +31,8 @@ def row_of(tables: Tables, step: Step) -> tuple[str, str]:
     node = step.node
     if isinstance(node, Convolution) and node.depthwise:
         return "convolve_depthwise", f"&depthwises[{depthwise(tables, step, node)}]"
+    if isinstance(node, Convolution) and node.winograd:
+        return "convolve_winograd", f"&winograds[{winograd(tables, step, node)}]"
     if isinstance(node, Convolution):
         return "convolve", f"&convolutions[{convolution(tables, step, node)}]"
     if isinstance(node, Pool):
@@ -43,6 +46,9 @@ def row_of(tables: Tables, step: Step) -> tuple[str, str]:
     if isinstance(node, Neighbours):
         return "add_neighbours", f"&nearbys[{nearby(tables, step, node)}]"
     assert isinstance(node, Gather)
+    if node.by_runs:
+        copy = Elementwise(node.x, node.out, node.where, operation="COPY")
+        return "work_elementwise", f"&elementwises[{elementwise(tables, step, copy)}]"
     size = (step.out.height, step.out.width)
     turned = area(node.x.space) != size
     row = gathering(tables, place(step.out), node.x.ids, size, 1, turned)

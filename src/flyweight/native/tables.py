@@ -24,7 +24,7 @@ from flyweight.native.packing import Pack
 from flyweight.native.plan import Buffer, Plan, Step
 
 KINDS = ("segment", "group", "part", "border", "convolution", "depthwise", "pooling", "elementwise",
-         "picking", "nearby", "gathering", "softmaxing", "link", "chain")  # fmt: skip
+         "picking", "nearby", "gathering", "softmaxing", "link", "chain", "winograd")  # fmt: skip
 
 
 @dataclass

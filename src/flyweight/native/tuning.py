@@ -12,7 +12,7 @@ from flyweight.errors import FlyweightError
 from flyweight.files import replaced
 from flyweight.native.blocks import Shape, candidates, fixed_block, refinements
 from flyweight.native.building import build, cache_folder, host_flags, version
-from flyweight.native.emitting import tile_functions
+from flyweight.native.emitting import Tile, tile_functions
 from flyweight.native.interface import read_source
 from flyweight.native.isa import Isa
 from flyweight.native.plan import Block
@@ -172,16 +172,17 @@ def processor() -> str:
 def _library(isa: Isa) -> ctypes.CDLL:
     """The library that times convolutions, with every tile of an instruction set."""
     tiles = sorted(
-        {(p, v) for pixels, vectors in isa.tiles for p in range(1, pixels + 1)
-         for v in range(1, vectors + 1)}
+        {Tile(p, v, half) for pixels, vectors in isa.tiles for p in range(1, pixels + 1)
+         for v in range(1, vectors + 1) for half in {False, isa.halves}}
     )  # fmt: skip
     includes = "\n".join(f"#include <{name}.h>" for name in _STANDARD)
     source = "\n".join(
         (
-            "#define _POSIX_C_SOURCE 200809L", includes, f"#define LANES {isa.lanes}",
+            "#define _POSIX_C_SOURCE 200809L", includes,
+            f"#define LANES {isa.lanes}", f"#define HALVES {isa.halves:d}",
             "#define FLOATS ((size_t)1 << 31)",
-            f"#define MOST_PIXELS {max(p for p, _ in tiles)}",
-            f"#define MOST_VECTORS {max(v for _, v in tiles)}",
+            f"#define MOST_PIXELS {max(tile.pixels for tile in tiles)}",
+            f"#define MOST_VECTORS {max(tile.vectors for tile in tiles)}",
             *(read_source(name) for name in _SOURCES[:-1]), tile_functions(tiles),
             read_source(_SOURCES[-1]),
         )

@@ -15,7 +15,7 @@ typedef struct {
     int32_t inputs;          /* that all tiles have read before any reads more, at most */
     int32_t tiles_outside;   /* whether all channels of a tile are done before the next tile */
     int64_t next;            /* weights of the next convolution */
-    tile_function *const (*tiles)[MOST_VECTORS + 1]; /* by pixels and vectors */
+    tile_function *const (*tiles)[MOST_VECTORS + 1][2]; /* by pixels, vectors, half of the last */
     finish done;
 } convolution;
 
@@ -58,24 +58,45 @@ INLINE vec input_of(const float *at, int64_t exchange, const int STEP) {
     return STEP ? exchanged(load(at), (int)exchange * STEP) : splat(*at);
 }
 
-/* A tile of P pixels and V vectors of channels, EACH inputs at an offset. Sums are in the order of
-   the table, whatever the tile: the result doesn't depend on it. What isn't complete yet is kept
-   where the output goes. */
-#define TILE(NAME, P, V, EACH, STEP)                                                             \
+/* A tile's sums, of whole vectors and halves, each less than LOW or more than HIGH cut off. */
+#define LIMIT(P, V, H, LOW, HIGH)                                                                \
+    UNROLL for (int p = 0; p < P; p++) {                                                         \
+        UNROLL for (int v = 0; v < V; v++) sum[p][v] = at_least(sum[p][v], splat(LOW));          \
+        if (H)                                                                                   \
+            rest[p] = half_at_least(rest[p], splat_half(LOW));                                   \
+    }                                                                                            \
+    if (HIGH < INFINITY)                                                                         \
+        UNROLL for (int p = 0; p < P; p++) {                                                     \
+            UNROLL for (int v = 0; v < V; v++) sum[p][v] = at_most(sum[p][v], splat(HIGH));      \
+            if (H)                                                                               \
+                rest[p] = half_at_most(rest[p], splat_half(HIGH));                               \
+        }
+
+/* A tile of P pixels and V vectors of channels, H halves of one after them, EACH inputs at an
+   offset. Sums are in the order of the table, whatever the tile: the result doesn't depend on it.
+   What isn't complete yet is kept where the output goes. */
+#define TILE(NAME, P, V, H, EACH, STEP)                                                          \
     static __attribute__((noinline)) void NAME(const tile *t) {                                  \
         const segment *s = t->conv->segments + t->group->first_segment;                          \
         const float *w = t->weights + t->from * (V * LANES);                                     \
-        vec sum[P][V];                                                                           \
+        const float *h = t->weights + t->group->inputs * (V * LANES) + t->from * (H * HALF);     \
+        vec sum[P][V ? V : 1];                                                                   \
+        half rest[P];                                                                            \
         PIXELS(out, t->conv->out, t->out, P)                                                     \
         if (t->from) {                                                                           \
-            UNROLL for (int p = 0; p < P; p++)                                                   \
+            UNROLL for (int p = 0; p < P; p++) {                                                 \
                 UNROLL for (int v = 0; v < V; v++)                                               \
                     sum[p][v] = load(out[p] + t->column + v * LANES);                            \
+                if (H)                                                                           \
+                    rest[p] = load_half(out[p] + t->column + V * LANES);                         \
+            }                                                                                    \
         } else {                                                                                 \
             UNROLL for (int v = 0; v < V; v++) {                                                 \
                 vec bias = load(t->bias + v * LANES);                                            \
                 UNROLL for (int p = 0; p < P; p++) sum[p][v] = bias;                             \
             }                                                                                    \
+            if (H)                                                                               \
+                UNROLL for (int p = 0; p < P; p++) rest[p] = load_half(t->bias + V * LANES);     \
         }                                                                                        \
         int64_t from = t->from / EACH, left = t->to / EACH - from;                               \
         for (; from >= s->count && left; s++)                                                    \
@@ -87,45 +108,60 @@ INLINE vec input_of(const float *at, int64_t exchange, const int STEP) {
             left -= count;                                                                       \
             UNROLL_TWICE for (int64_t k = 0; k < count; k++) {                                   \
                 int64_t offset = index[k];                                                       \
-                UNROLL for (int64_t e = 0; e < EACH; e++, w += V * LANES) {                      \
-                    vec weight[V];                                                               \
+                UNROLL for (int64_t e = 0; e < EACH; e++, w += V * LANES, h += H * HALF) {       \
+                    vec weight[V ? V : 1];                                                       \
+                    half last;                                                                   \
                     UNROLL for (int v = 0; v < V; v++) {                                         \
                         weight[v] = load(w + v * LANES);                                         \
                         HOLD(weight[v]);                                                         \
                     }                                                                            \
-                    UNROLL for (int p = 0; p < P; p++) {                                         \
-                        vec input = input_of(in[p] + offset, e, STEP);                           \
-                        UNROLL for (int v = 0; v < V; v++) sum[p][v] += input * weight[v];       \
+                    if (H) {                                                                     \
+                        last = load_half(h);                                                     \
+                        HOLD(last);                                                              \
                     }                                                                            \
-                    if (P * V == 1) { /* or GCC rounds products here, where FMA chains are slow */\
-                        HOLD(sum[0][0]);                                                         \
+                    UNROLL for (int p = 0; p < P; p++) {                                         \
+                        if (V) {                                                                 \
+                            vec input = input_of(in[p] + offset, e, STEP);                       \
+                            UNROLL for (int v = 0; v < V; v++) sum[p][v] += input * weight[v];   \
+                        }                                                                        \
+                        if (H)                                                                   \
+                            rest[p] += in[p][offset] * last;                                     \
+                    }                                                                            \
+                    if (P * (V + H) == 1) { /* or GCC rounds products: FMA chains are slow */    \
+                        if (V)                                                                   \
+                            HOLD(sum[0][0]);                                                     \
+                        if (H)                                                                   \
+                            HOLD(rest[0]);                                                       \
                     }                                                                            \
                 }                                                                                \
             }                                                                                    \
         }                                                                                        \
         const finish *done = &t->conv->done;                                                     \
-        int last = t->to == t->group->inputs;                                                    \
-        if (last) {                                                                              \
-            vec low = splat(done->before.low), high = splat(done->before.high);                  \
-            UNROLL for (int p = 0; p < P; p++)                                                   \
-                UNROLL for (int v = 0; v < V; v++)                                               \
-                    sum[p][v] = at_most(at_least(sum[p][v], low), high);                         \
+        int is_last = t->to == t->group->inputs;                                                 \
+        if (is_last) {                                                                           \
+            LIMIT(P, V, H, done->before.low, done->before.high)                                  \
         }                                                                                        \
-        if (last && done->adds) {                                                                \
-            vec low = splat(done->after.low), high = splat(done->after.high);                    \
+        if (is_last && done->adds) {                                                             \
             PIXELS(with, done->residual, 0, P)                                                   \
-            UNROLL for (int p = 0; p < P; p++)                                                   \
+            UNROLL for (int p = 0; p < P; p++) {                                                 \
                 UNROLL for (int v = 0; v < V; v++)                                               \
-                    sum[p][v] = at_most(                                                         \
-                        at_least(sum[p][v] + load(with[p] + t->column + v * LANES), low), high   \
-                    );                                                                           \
+                    sum[p][v] += load(with[p] + t->column + v * LANES);                          \
+                if (H)                                                                           \
+                    rest[p] += load_half(with[p] + t->column + V * LANES);                       \
+            }                                                                                    \
+            LIMIT(P, V, H, done->after.low, done->after.high)                                    \
         }                                                                                        \
-        UNROLL for (int p = 0; p < P; p++)                                                       \
+        UNROLL for (int p = 0; p < P; p++) {                                                     \
             UNROLL for (int v = 0; v < V; v++)                                                   \
                 store((float *)out[p] + t->column + v * LANES, sum[p][v]);                       \
-        if (last && done->curve)                                                                 \
+            if (H)                                                                               \
+                store_half((float *)out[p] + t->column + V * LANES, rest[p]);                    \
+        }                                                                                        \
+        if (is_last && done->curve)                                                              \
             for (int p = 0; p < P; p++)                                                          \
-                bend(t->worker, done, t->column, (float *)out[p] + t->column, V * LANES);        \
+                bend(                                                                            \
+                    t->worker, done, t->column, (float *)out[p] + t->column, (V + H) * LANES     \
+                );                                                                               \
     }
 
 /* `count` in equal parts of at most `most`: the size of part i is small, or one more for the
@@ -140,6 +176,12 @@ INLINE division divided(int64_t count, int64_t most) {
 }
 INLINE int64_t part_start(const division *d, int64_t i) {
     return i * d->small + (i < d->larger ? i : d->larger);
+}
+
+/* Whether the last vector of so many channels is half a vector. */
+INLINE int ends_in_half(int64_t channels) {
+    int64_t last = channels % LANES;
+    return HALVES && last && last <= HALF;
 }
 
 static void first_tile(tile *t, int64_t pixel) {
@@ -168,7 +210,9 @@ typedef struct {
 
 static ahead look_ahead(const tile *t, int64_t floats, int is_last, int64_t tiles) {
     int64_t now = t->weights - t->worker->weights;
-    int64_t next = is_last ? t->conv->next : now + floats;
+    const group *last_group = t->conv->groups + t->conv->group_count - 1;
+    int64_t after = t->group < last_group ? t->group[1].weights : t->conv->next;
+    int64_t next = is_last ? after : now + floats;
     int64_t end = next + floats < (int64_t)FLOATS ? next + floats : (int64_t)FLOATS;
     /* A few tiles would have to fetch everything at once: the memory is busy anyway. */
     if (tiles < 4)
@@ -194,6 +238,7 @@ static void convolve_tiles(
     int64_t first, int64_t last
 ) {
     int64_t vectors = part_start(blocks, block + 1) - part_start(blocks, block);
+    int half_last = block + 1 == blocks->parts && ends_in_half(g->channels);
     channels_of_group(t, g, blocks, block);
     int64_t chunk = t->conv->inputs ? t->conv->inputs : g->inputs;
     int64_t tiles_in_all = (last - first) * ((g->inputs + chunk - 1) / chunk);
@@ -206,7 +251,7 @@ static void convolve_tiles(
             int64_t count = p->tiles.small + (i < p->tiles.larger);
             fetch_some(&next);
             t->wraps = t->x + count > t->conv->width;
-            t->conv->tiles[count][vectors](t);
+            t->conv->tiles[count][vectors][half_last](t);
             next_tile(t, count);
         }
     }

@@ -12,37 +12,47 @@ typedef struct {
     finish done;
 } elementwise;
 
-static __attribute__((unused)) void work_elementwise(const worker *w, const elementwise *e) {
-    int64_t from, to = share(w, (int64_t)e->height * e->width, &from);
-    int64_t y = e->width ? from / e->width : 0, x = e->width ? from % e->width : 0;
-    for (int64_t o = from; o < to; o++) {
-        for (int32_t i = 0; i < e->part_count; i++) {
-            const part *p = e->parts + i;
-            const float *a = pixel_at(w, &p->from, y, x), *b = pixel_at(w, &p->other, y, x);
-            const float *scale = w->weights + p->weights, *shift = w->weights + p->bias;
-            float *out = (float *)pixel_at(w, &e->out, y, x) + p->column;
+/* Some pixels of a row, for all channels of a part. */
+static void work_on_row(
+    const worker *w, const elementwise *e, const part *p, int64_t y, int64_t x, int64_t pixels
+) {
+    const float *a = pixel_at(w, &p->from, y, x), *b = pixel_at(w, &p->other, y, x);
+    const float *scale = w->weights + p->weights, *shift = w->weights + p->bias;
+    float *out = (float *)pixel_at(w, &e->out, y, x) + p->column;
+    float *first = out;
 #define EACH(EXPRESSION)                                                                         \
-    for (int64_t c = 0; c < p->count; c += LANES) {                                              \
-        vec v = load(a + c);                                                                     \
-        store(out + c, limited(EXPRESSION, e->done.before));                                     \
+    for (int64_t i = 0; i < pixels; i++) {                                                       \
+        for (int64_t c = 0; c < p->count; c += LANES) {                                          \
+            vec v = load(a + c);                                                                 \
+            store(out + c, limited(EXPRESSION, e->done.before));                                 \
+        }                                                                                        \
+        a += p->from.pixel, b += p->other.pixel, out += e->out.pixel;                            \
     }                                                                                            \
     break
-            switch (e->operation) {
-            case COPY: EACH(v);
-            case SCALE: EACH(v * load(scale + c) + load(shift + c));
-            case ADD: EACH(v + load(b + c));
-            case SUBTRACT: EACH(v - load(b + c));
-            case MULTIPLY: EACH(v * load(b + c));
-            case DIVIDE: EACH(v / load(b + c));
-            case MAXIMUM: EACH(larger(v, load(b + c)));
-            case MINIMUM: EACH(smaller(v, load(b + c)));
-            }
+    switch (e->operation) {
+    case COPY: EACH(v);
+    case SCALE: EACH(v * load(scale + c) + load(shift + c));
+    case ADD: EACH(v + load(b + c));
+    case SUBTRACT: EACH(v - load(b + c));
+    case MULTIPLY: EACH(v * load(b + c));
+    case DIVIDE: EACH(v / load(b + c));
+    case MAXIMUM: EACH(larger(v, load(b + c)));
+    case MINIMUM: EACH(smaller(v, load(b + c)));
+    }
 #undef EACH
-            if (e->done.curve)
-                bend(w, &e->done, p->column, out, p->count);
-        }
-        if (++x == e->width)
-            x = 0, y++;
+    if (e->done.curve)
+        for (int64_t i = 0; i < pixels; i++)
+            bend(w, &e->done, p->column, first + i * e->out.pixel, p->count);
+}
+
+static __attribute__((unused)) void work_elementwise(const worker *w, const elementwise *e) {
+    int64_t from, to = share(w, (int64_t)e->height * e->width, &from);
+    while (from < to) {
+        int64_t y = from / e->width, x = from % e->width;
+        int64_t pixels = e->width - x < to - from ? e->width - x : to - from;
+        for (int32_t i = 0; i < e->part_count; i++)
+            work_on_row(w, e, e->parts + i, y, x, pixels);
+        from += pixels;
     }
 }
 

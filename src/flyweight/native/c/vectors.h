@@ -15,9 +15,18 @@ typedef float vec __attribute__((vector_size(4 * LANES)));
 typedef float vec_anywhere __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t mask __attribute__((vector_size(4 * LANES)));
 
+/* Half a vector, which some convolutions end with. */
+#define HALF (LANES / 2)
+typedef float half __attribute__((vector_size(2 * LANES)));
+typedef float half_anywhere __attribute__((vector_size(2 * LANES), aligned(4), may_alias));
+typedef int32_t half_mask __attribute__((vector_size(2 * LANES)));
+
 INLINE vec load(const float *from) { return *(const vec_anywhere *)from; }
 INLINE void store(float *to, vec v) { *(vec_anywhere *)to = v; }
 INLINE vec splat(float x) { return x - (vec){0}; }
+INLINE half load_half(const float *from) { return *(const half_anywhere *)from; }
+INLINE void store_half(float *to, half v) { *(half_anywhere *)to = v; }
+INLINE half splat_half(float x) { return x - (half){0}; }
 INLINE vec choose(mask m, vec yes, vec no) {
     return (vec)(((mask)yes & m) | ((mask)no & ~m));
 }
@@ -50,28 +59,58 @@ INLINE vec exchanged(vec v, int by) {
 }
 
 /* Keeps the compiler from reading a vector from memory again at each use. */
-#if defined(__AVX512F__) && LANES == 16
+#if defined(__AVX512F__) && defined(__AVX512VL__) && LANES == 16
 #define HOLD(v) __asm__("" : "+v"(v))
 #elif defined(__AVX__) && LANES == 8
 #define HOLD(v) __asm__("" : "+x"(v))
 #elif defined(__aarch64__) && LANES == 4
 #define HOLD(v) __asm__("" : "+w"(v))
 #else
-#define HOLD(v)
+#define HOLD(v) ((void)0)
 #endif
 
 /* v, or the limit where v is beyond it; not a number stays what it is. */
-#if defined(__AVX__) && LANES == 8
+#if defined(__AVX512F__) && LANES == 16 && defined(__clang__)
+INLINE vec at_least(vec v, vec low) { return __builtin_ia32_maxps512(low, v, 4); }
+INLINE vec at_most(vec v, vec high) { return __builtin_ia32_minps512(high, v, 4); }
+#elif defined(__AVX512F__) && LANES == 16
+INLINE vec at_least(vec v, vec low) {
+    return __builtin_ia32_maxps512_mask(low, v, v, (unsigned short)-1, 4);
+}
+INLINE vec at_most(vec v, vec high) {
+    return __builtin_ia32_minps512_mask(high, v, v, (unsigned short)-1, 4);
+}
+#elif defined(__AVX__) && LANES == 8
 INLINE vec at_least(vec v, vec low) { return __builtin_ia32_maxps256(low, v); }
 INLINE vec at_most(vec v, vec high) { return __builtin_ia32_minps256(high, v); }
 #else
 INLINE vec at_least(vec v, vec low) { return choose(v < low, low, v); }
 INLINE vec at_most(vec v, vec high) { return choose(v > high, high, v); }
 #endif
+#if defined(__AVX__) && LANES == 16
+INLINE half half_at_least(half v, half low) { return __builtin_ia32_maxps256(low, v); }
+INLINE half half_at_most(half v, half high) { return __builtin_ia32_minps256(high, v); }
+#else
+INLINE half choose_half(half_mask m, half yes, half no) {
+    return (half)(((half_mask)yes & m) | ((half_mask)no & ~m));
+}
+INLINE half half_at_least(half v, half low) { return choose_half(v < low, low, v); }
+INLINE half half_at_most(half v, half high) { return choose_half(v > high, high, v); }
+#endif
 
 /* The larger one; not a number where either is. */
+#if defined(__AVX512F__) && LANES == 16 && !defined(__clang__)
+#define NUMBERS_OF(v) (unsigned short)__builtin_ia32_cmpps512_mask(v, v, 7, (unsigned short)-1, 4)
+INLINE vec larger(vec a, vec b) {
+    return __builtin_ia32_maxps512_mask(b, a, b, NUMBERS_OF(b), 4);
+}
+INLINE vec smaller(vec a, vec b) {
+    return __builtin_ia32_minps512_mask(b, a, b, NUMBERS_OF(b), 4);
+}
+#else
 INLINE vec larger(vec a, vec b) { return (vec)((mask)at_least(a, b) | (b != b)); }
 INLINE vec smaller(vec a, vec b) { return (vec)((mask)at_most(a, b) | (b != b)); }
+#endif
 
 /* e to the x, within 2 units in the last place; overflows to infinity, underflows to 0. */
 INLINE vec exponential(vec x) {

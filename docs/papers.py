@@ -206,10 +206,8 @@ def _machine(name: str, records: Sequence[Record]) -> str:
     spreads = sorted(record.iqr_s / record.median_s for record in records)
     libraries = sorted({item for r in records for item in r.environment.libraries.items()})
     about = records[0].environment
-    widest = [one for one in ("amx_bf16", "avx512f", "avx2", "asimd")
-              if one in about.instruction_sets][:1]  # fmt: skip
     return (
-        f"{name}: {', '.join([*widest, about.os, f'Python {about.python}'])}; {when};"
+        f"{name}: {about.os}, Python {about.python}; {when};"
         f" {len(records)} runners, {rounds[0]} to {rounds[-1]} rounds each; the middle runner's"
         f" middle half of samples spreads over {spreads[len(spreads) // 2]:.1%} of the median."
         f" {', '.join(f'{library} {version}' for library, version in libraries)}."

@@ -59,8 +59,8 @@ def test_two_machines(
 ) -> None:
     page = tmp_path / "page.html"
     out = said(capsys, folder, other, "--html", page)
-    assert "mine: Imaginary CPU @ 2.60GHz (2 cores)" in out
-    assert "other: Other CPU (2 cores)" in out
+    assert "mine: Imaginary CPU @ 2.60GHz (2 cores, avx512)" in out
+    assert "other: Other CPU (2 cores, avx512)" in out
     assert "never compared with each other" in out
     (heading,) = [line for line in out.splitlines() if line.startswith("ARM x1")]
     assert heading.split("  ")[-1].strip() == "to first (other)"

@@ -16,6 +16,7 @@ def test_a_result_for_each_machine_and_setting() -> None:
         *study_run("g1", "ARM x1", EQUAL, "eager"),
         *study_run("g1", "ARM x1", EQUAL, batch=8),
         *study_run("g1", "ARM x1", EQUAL, cpu="Other CPU", cores=8, gpu="A GPU"),
+        *study_run("g1", "ARM x1", EQUAL, instruction_sets=("avx2",)),
         record(2.0, runner="mine.onnx"),
     ]
     assert study_records(records) == records[:-1]
@@ -25,12 +26,13 @@ def test_a_result_for_each_machine_and_setting() -> None:
         for one in found
         if one.setting is not None
     ]
-    here, there = "Imaginary CPU @ 2.60GHz (2 cores)", "Other CPU (8 cores) and A GPU"
+    here, older = (f"Imaginary CPU @ 2.60GHz (2 cores, {one})" for one in ("avx512", "avx2"))
+    there = "Other CPU (8 cores, avx512) and A GPU"
     assert about == [
         ("g1", here, "native", 1), ("g1", here, "eager", 1), ("g1", here, "native", 8),
-        ("g1", there, "native", 1), ("g4", here, "native", 1),
+        ("g1", there, "native", 1), ("g1", older, "native", 1), ("g4", here, "native", 1),
     ]  # fmt: skip
-    assert [len(one.records) for one in found] == [4] * 5
+    assert [len(one.records) for one in found] == [4] * 6
 
 
 def test_verdicts() -> None:

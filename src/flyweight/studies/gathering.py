@@ -11,11 +11,14 @@ from flyweight.studies.verdicts import Verdict
 
 
 def machine_of(record: Record) -> str:
-    """What a record was timed on, e.g. "AMD EPYC (2 cores)", with its GPU where it has one."""
+    """What a record was timed on, e.g. "AMD EPYC (2 cores, avx2)", with its GPU if it has one.
+
+    Processors of several generations may have one name: their widest vectors tell them apart.
+    """
     about = record.environment
     gpu = f" and {about.gpu}" if about.gpu else ""
     cores = f"{about.cores} core{'' if about.cores == 1 else 's'}"
-    return f"{about.cpu} ({cores}){gpu}"
+    return f"{about.cpu} ({', '.join(filter(None, (cores, about.widest)))}){gpu}"
 
 
 def study_records(records: Iterable[Record]) -> list[Record]:

@@ -13,7 +13,7 @@ from flyweight.engines import Options, Runner
 from flyweight.engines.protocol import Array
 from flyweight.errors import FlyweightError
 from flyweight.measuring import Progress
-from flyweight.records import Ratio, Record
+from flyweight.records import Ratio, Record, read_records, write_records
 from flyweight.studies import (
     STUDIES,
     StudyResult,
@@ -181,8 +181,8 @@ def test_records_are_kept_and_not_timed_again(
     file = tmp_path / "g1.jsonl"
     assert run([*SMALL, "--records", str(file)]) == 0
     first = capsys.readouterr().out
-    before = file.read_bytes()
-    assert len(before.splitlines()) == 4
+    before, whole = file.read_bytes(), read_records(file)
+    assert len(whole) == 4
     assert run([*SMALL, "--records", str(file)]) == 0
     assert capsys.readouterr().out == first
     assert file.read_bytes() == before
@@ -190,6 +190,14 @@ def test_records_are_kept_and_not_timed_again(
     assert run([*SMALL, "--records", str(file)]) == 1
     assert "line 4: not JSON" in capsys.readouterr().err
     assert file.read_bytes() == before[:-40]
+    # Another machine's times are nothing to go on from, whatever its processor is called.
+    others = [replace(one, environment=replace(one.environment, instruction_sets=()))
+              for one in whole]  # fmt: skip
+    write_records(file, others)
+    before = file.read_bytes()
+    assert run([*SMALL, "--records", str(file)]) == 2
+    assert "holds records of another machine" in capsys.readouterr().err
+    assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize(

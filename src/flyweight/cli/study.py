@@ -11,9 +11,9 @@ from flyweight.cli.arguments import positive, seconds
 from flyweight.cli.keeping import INTERRUPTED
 from flyweight.cli.options import Batch, Html, NoTune, Threads
 from flyweight.cli.output import Bar, note, table
-from flyweight.cli.studying import Outputs, print_result, run_several
+from flyweight.cli.studying import Outputs, kept_records, print_result, run_several
 from flyweight.errors import UsageError
-from flyweight.records import read_records, write_records
+from flyweight.records import write_records
 
 if TYPE_CHECKING:
     from flyweight.engines import Options
@@ -131,7 +131,7 @@ def _run_one(
     from flyweight.studies import Telling, run_study
 
     records = outputs.records
-    known = read_records(records) if records is not None and records.exists() else []
+    known = [] if records is None else kept_records(records)
     with Bar() as bar:
         telling = Telling(
             preparing=lambda text, share: bar.show(f"preparing {text}", share),

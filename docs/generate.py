@@ -26,6 +26,7 @@ from flyweight.report.peers import (
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
 import compression  # noqa: E402
+import decomposed  # noqa: E402
 import famous  # noqa: E402
 import int8  # noqa: E402
 import networks  # noqa: E402
@@ -239,6 +240,10 @@ PARTS: dict[str, Callable[[Sequence[Record]], str]] = {
     "native": native,
     "native_said": native_said,
     "native_memory": native_memory,
+    "decomposed": lambda records: decomposed.classes(),
+    "decomposed_said": lambda records: decomposed.said(),
+    "decomposed_bounds": lambda records: decomposed.bounds(),
+    "decomposed_pictures": lambda records: decomposed.pictures(),
     "planted": lambda records: planted.table(),
     "planted_said": lambda records: planted.said(),
     "squeezenet_compressed": lambda records: compression.squeezenet_table(),
@@ -271,7 +276,7 @@ def page(name: str) -> str:
     return generated((ROOT / name).read_text(encoding="utf-8"), [])
 
 
-IN_PARTS = ("advise", "compress", "int8", "lowering", "native")
+IN_PARTS = ("advise", "compress", "decompose", "int8", "lowering", "native")
 """Pages of docs/ that are written by hand but for some parts."""
 
 PAGES: dict[str, Callable[[], str]] = {
@@ -302,6 +307,7 @@ def native_picture() -> None:
 
 PICTURES: dict[str, Callable[[], None]] = {
     "README.md": readme_picture,
+    "docs/decompose.md": decomposed.write_pictures,
     "docs/lowering.md": lowering_picture,
     "docs/native.md": native_picture,
     "docs/results.md": papers.write_pictures,

@@ -52,6 +52,23 @@ def test_a_file_of_a_study(other: Path, tmp_path: Path, capsys: pytest.CaptureFi
     page = tmp_path / "page.html"
     assert "does not hold" in said(capsys, other, "--html", page)
     assert "ShuffleNet V2, Table 1" in page.read_text()
+    picture = tmp_path / "g1.png"
+    said(capsys, other, "--png", picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_folder_without_studies(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.html"
+    for file in (folder / "studies").glob("g*"):
+        file.unlink()
+    assert said(capsys, folder, "--html", page) == "No claim was tested.\n"
+    text = page.read_text()
+    assert "bench.jsonl: 2 runners" in text
+    assert "<h1>Measurements</h1>" in text
+    assert "All verdicts" not in text
+    assert "(2 cores, avx512)" in text
 
 
 def test_two_machines(
@@ -90,15 +107,17 @@ def test_records_of_no_study_are_drawn_as_ever(
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
+        (["nowhere"], 1, "can't read nowhere"),
         (["nowhere", "--html", "x.html"], 1, "can't read nowhere"),
         (["nowhere", "mine"], 1, "can't read nowhere"),
         (["empty"], 1, "empty holds no records (*.jsonl)"),
         (["damaged"], 1, "g1.jsonl, line 1: not JSON"),
-        (["plain"], 1, "plain holds no study's records; for others name their files"),
+        (["plain"], 1, "plain holds no study's records; --html FILE draws what it does hold"),
         (["mine", "plain"], 1, "plain holds no study's records"),
         (["mine", "--html", "no/x.html"], 1, "there is no folder no"),
         (["mine", "--html", "empty"], 1, "it is a folder"),
-        (["mine", "--png", "x.png"], 2, "--png draws one study"),
+        (["mine", "--png", "x.png"], 2, "--png draws one study in one setting: mine has several"),
+        (["mine", "other.jsonl", "--png", "x.png"], 2, "--png draws a study of one machine"),
         (["mine", "mine", "mine"], 2, "two side by side"),
         (["mine/bench.jsonl"], 2, "--html FILE, --png FILE, or both"),
         (["mine/bench.jsonl", "mine/bench.jsonl"], 2, "--html FILE, --png FILE, or both"),

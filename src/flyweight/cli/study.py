@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from flyweight.studies import Series, Study
 
 
+MOST_COLUMNS = 4
+"""So many are listed by name."""
+
+
 class Joined(StrEnum):
     """What becomes of G3's parallel fragments."""
 
@@ -176,13 +180,23 @@ def _columns(study: "Study", begin: str | None, quick: bool) -> list["Series"]:
 
 def _list(studies: Sequence["Study"]) -> None:
     """All studies, under their papers."""
+    from flyweight.studies.catalogue import NOT_A_STUDY
+
     by_paper: dict[str, list[Study]] = {}
     for study in studies:
         by_paper.setdefault(study.source.partition(", ")[0], []).append(study)
     for index, (paper, found) in enumerate(by_paper.items()):
         rows = [
-            [one.name, one.source.partition(", ")[2], one.title,
-             ", ".join(series.name for series in one.series) or "computed"]
+            [one.name, one.source.partition(", ")[2], one.title, _columns_said(one)]
             for one in found
-        ]  # fmt: skip
+        ]
         table([paper, "where:", "what is shown:", "columns:"], rows, "" if index == 0 else " ")
+    print(f"\n{NOT_A_STUDY[:1].upper()}{NOT_A_STUDY[1:]}.")
+
+
+def _columns_said(study: "Study") -> str:
+    """A study's columns; of many the first and the last."""
+    names = [series.name for series in study.series]
+    if len(names) > MOST_COLUMNS:
+        return f"{names[0]}, ... {names[-1]} ({len(names)})"
+    return ", ".join(names) or "computed"

@@ -17,7 +17,15 @@ from flyweight.report.studies.places import (
     shortened,
 )
 from flyweight.report.studies.tables import SIGNS, anchor
-from flyweight.studies import Table, Verdict, machine_of, results_of, verdicts_of, verdicts_said
+from flyweight.studies import (
+    Table,
+    Verdict,
+    machine_of,
+    not_run,
+    results_of,
+    verdicts_of,
+    verdicts_said,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "images" / "studies"
@@ -60,7 +68,9 @@ def page_of(records: Sequence[Record], untimed: bool = True) -> str:
         return INTRO + NOTHING
     results = results_of(records, untimed)
     studies = by_engine(results)
-    parts = [INTRO, verdicts_said(results), "", *_overview(studies)]
+    missing = not_run(results) if untimed else ""
+    parts = [INTRO, verdicts_said(results), "", *([missing, ""] if missing else [])]
+    parts += _overview(studies)
     for one in studies:
         parts += _study(one)
     parts += ["## Where and when", "", *_machines(records)]

@@ -129,14 +129,16 @@ def _results(source: _Source, html: Path | None, png: Path | None) -> None:
     from flyweight.report.studies import write_results_html
     from flyweight.report.studies.page import Bench
     from flyweight.report.studies.places import by_engine
-    from flyweight.studies import results_of, study_records
+    from flyweight.studies import not_run, results_of, study_records
 
     belong = {id(record) for record in study_records(source.records)}
     if not belong and html is None:
         raise FlyweightError(
             f"{source.path} holds no study's records; --html FILE draws what it does hold"
         )
-    results = results_of(source.records, untimed=source.whole and bool(belong))
+    whole = source.whole and bool(belong)
+    results = results_of(source.records, untimed=whole)
+    missing = not_run(results) if whole else ""
     if png is not None:
         views = [view for shown in by_engine(results) for view in shown.views]
         if len(views) != 1:
@@ -151,9 +153,11 @@ def _results(source: _Source, html: Path | None, png: Path | None) -> None:
             for name, records in source.files.items()
         }
         benches = [Bench(name, records) for name, records in rest.items() if records]
-        write_results_html(results, html, benches)
+        write_results_html(results, html, benches, missing)
         note(f"wrote {html}")
     print_verdicts(results)
+    if missing:
+        print(missing)
 
 
 def _versus(sources: Sequence[_Source], html: Path | None) -> None:

@@ -61,6 +61,13 @@ def results_of(records: Sequence[Record], untimed: bool = False) -> list[StudyRe
     return found
 
 
+def not_run(results: Iterable[StudyResult]) -> str:
+    """A sentence that names the studies of which there is no result; "" where there are all."""
+    there = {one.study for one in results}
+    missing = [name for name in STUDIES if name not in there]
+    return f"Not timed here yet: {', '.join(missing)}." if missing else ""
+
+
 def verdicts_of(result: StudyResult) -> list[tuple[str, Verdict]]:
     """Every verdict of a study, with the name of the series that it is about; "" for all."""
     found = [(one.name, verdict) for one in result.series for verdict in one.verdicts]

@@ -51,7 +51,9 @@ class Section:
     specs: tuple[str, ...] = ()
 
 
-def results_page(results: Sequence[StudyResult], benches: Sequence[Bench] = ()) -> str:
+def results_page(
+    results: Sequence[StudyResult], benches: Sequence[Bench] = (), remark: str = ""
+) -> str:
     """A page of one study or several, and of other measurements."""
     studies = by_engine(results)
     title = studies[0].about.source if len(studies) == 1 else "The papers, run here"
@@ -64,7 +66,7 @@ def results_page(results: Sequence[StudyResult], benches: Sequence[Bench] = ()) 
     return assembled(
         title,
         sorted({machine_of(record) for record in records}),
-        said,
+        " ".join(filter(None, (said, remark))),
         [*(study_section(one, len(studies) > 1) for one in studies),
          *(_bench(bench, index) for index, bench in enumerate(benches))],
         studies,

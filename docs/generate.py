@@ -26,13 +26,14 @@ from flyweight.report.peers import (
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
 import compression  # noqa: E402
+import decomposed  # noqa: E402
 import famous  # noqa: E402
 import int8  # noqa: E402
 import networks  # noqa: E402
 import papers  # noqa: E402
 import planted  # noqa: E402
 
-RECORDS = ROOT / "results" / "intel-xeon-processor-2-cores" / "table8.jsonl"
+RECORDS = ROOT / "results" / "intel-xeon-processor-amx-2-cores" / "table8.jsonl"
 PICTURE = ROOT / "docs" / "images" / "table8.png"
 LOWERING = ROOT / "results" / "amd-epyc-2-cores" / "lowering.jsonl"
 LOWERING_PICTURE = ROOT / "docs" / "images" / "lowering.png"
@@ -100,12 +101,6 @@ def how(records: Sequence[Record]) -> str:
     )
 
 
-def widest(record: Record) -> str:
-    """The widest vectors of the machine that a record is from."""
-    known = ("amx_bf16", "avx512f", "avx2", "asimd")
-    return next(one for one in known if one in record.environment.instruction_sets)
-
-
 def said(records: Sequence[Record]) -> str:
     """What the records of one engine show, in two sentences."""
     return summary(on(SHOWN, records))
@@ -156,7 +151,7 @@ def lowering_said(records: Sequence[Record]) -> str:
         )
     about = measured[0]
     sentences.append(
-        f"One core of {about.environment.cpu} ({widest(about)}), batch 1,"
+        f"One core of {about.environment.cpu} ({about.environment.widest}), batch 1,"
         f" {about.started[:10]}; ratios paired by round, with 95% intervals."
     )
     return " ".join(sentences)
@@ -216,7 +211,7 @@ def native_said(records: Sequence[Record]) -> str:
         f" {', '.join(means)}. Over all {len(found)} networks it goes from {worst.gain.value:.2f}"
         f" ({worst.network}, {worst.best_peer}) to {best.gain.value:.2f} ({best.network},"
         f" {best.best_peer}). One core of {about.environment.cpu}"
-        f" ({widest(about)}), batch 1, float32, {about.started[:10]}; paired by round."
+        f" ({about.environment.widest}), batch 1, float32, {about.started[:10]}; paired by round."
     )
 
 
@@ -245,6 +240,10 @@ PARTS: dict[str, Callable[[Sequence[Record]], str]] = {
     "native": native,
     "native_said": native_said,
     "native_memory": native_memory,
+    "decomposed": lambda records: decomposed.classes(),
+    "decomposed_said": lambda records: decomposed.said(),
+    "decomposed_bounds": lambda records: decomposed.bounds(),
+    "decomposed_pictures": lambda records: decomposed.pictures(),
     "planted": lambda records: planted.table(),
     "planted_said": lambda records: planted.said(),
     "squeezenet_compressed": lambda records: compression.squeezenet_table(),
@@ -277,7 +276,7 @@ def page(name: str) -> str:
     return generated((ROOT / name).read_text(encoding="utf-8"), [])
 
 
-IN_PARTS = ("advise", "compress", "int8", "lowering", "native")
+IN_PARTS = ("advise", "compress", "decompose", "int8", "lowering", "native")
 """Pages of docs/ that are written by hand but for some parts."""
 
 PAGES: dict[str, Callable[[], str]] = {
@@ -302,12 +301,13 @@ def lowering_picture() -> None:
 def native_picture() -> None:
     """The native engine and its peers."""
     about = read_records(NATIVE)[0]
-    where = f"One core of {about.environment.cpu} ({widest(about)}), batch 1, float32"
+    where = f"One core of {about.environment.cpu} ({about.environment.widest}), batch 1, float32"
     write_standings_png(measured_native(), [where], NATIVE_PICTURE)
 
 
 PICTURES: dict[str, Callable[[], None]] = {
     "README.md": readme_picture,
+    "docs/decompose.md": decomposed.write_pictures,
     "docs/lowering.md": lowering_picture,
     "docs/native.md": native_picture,
     "docs/results.md": papers.write_pictures,

@@ -17,7 +17,15 @@ from flyweight.report.studies.places import (
     shortened,
 )
 from flyweight.report.studies.tables import SIGNS, anchor
-from flyweight.studies import Table, Verdict, machine_of, results_of, verdicts_of, verdicts_said
+from flyweight.studies import (
+    Table,
+    Verdict,
+    machine_of,
+    not_run,
+    results_of,
+    verdicts_of,
+    verdicts_said,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "images" / "studies"
@@ -60,7 +68,9 @@ def page_of(records: Sequence[Record], untimed: bool = True) -> str:
         return INTRO + NOTHING
     results = results_of(records, untimed)
     studies = by_engine(results)
-    parts = [INTRO, verdicts_said(results), "", *_overview(studies)]
+    missing = not_run(results) if untimed else ""
+    parts = [INTRO, verdicts_said(results), "", *([missing, ""] if missing else [])]
+    parts += _overview(studies)
     for one in studies:
         parts += _study(one)
     parts += ["## Where and when", "", *_machines(records)]
@@ -206,10 +216,8 @@ def _machine(name: str, records: Sequence[Record]) -> str:
     spreads = sorted(record.iqr_s / record.median_s for record in records)
     libraries = sorted({item for r in records for item in r.environment.libraries.items()})
     about = records[0].environment
-    widest = [one for one in ("amx_bf16", "avx512f", "avx2", "asimd")
-              if one in about.instruction_sets][:1]  # fmt: skip
     return (
-        f"{name}: {', '.join([*widest, about.os, f'Python {about.python}'])}; {when};"
+        f"{name}: {about.os}, Python {about.python}; {when};"
         f" {len(records)} runners, {rounds[0]} to {rounds[-1]} rounds each; the middle runner's"
         f" middle half of samples spreads over {spreads[len(spreads) // 2]:.1%} of the median."
         f" {', '.join(f'{library} {version}' for library, version in libraries)}."

@@ -41,10 +41,12 @@ def said(capsys: pytest.CaptureFixture[str], *args: object) -> str:
 def test_a_folder(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "page.html"
     lines = said(capsys, folder, "--html", page).splitlines()
-    assert lines[-1] == "Of 2 tested claims 2 hold here, 0 don't, and 0 are not decided."
+    assert lines[-2] == "Of 2 tested claims 2 hold here, 0 don't, and 0 are not decided."
+    assert lines[-1].startswith("Not timed here yet: figure1, g2, g3, table6, ")
     assert lines[1].split()[:5] == ["g1", "ARM", "x1", "native", "holds"]
     text = page.read_text()
     assert "bench.jsonl: 2 runners" in text
+    assert lines[-1] in text
     assert said(capsys, folder).splitlines() == lines
 
 
@@ -52,6 +54,23 @@ def test_a_file_of_a_study(other: Path, tmp_path: Path, capsys: pytest.CaptureFi
     page = tmp_path / "page.html"
     assert "does not hold" in said(capsys, other, "--html", page)
     assert "ShuffleNet V2, Table 1" in page.read_text()
+    picture = tmp_path / "g1.png"
+    said(capsys, other, "--png", picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_folder_without_studies(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.html"
+    for file in (folder / "studies").glob("g*"):
+        file.unlink()
+    assert said(capsys, folder, "--html", page) == "No claim was tested.\n"
+    text = page.read_text()
+    assert "bench.jsonl: 2 runners" in text
+    assert "<h1>Measurements</h1>" in text
+    assert "All verdicts" not in text
+    assert "(2 cores, avx512)" in text
 
 
 def test_two_machines(
@@ -59,8 +78,8 @@ def test_two_machines(
 ) -> None:
     page = tmp_path / "page.html"
     out = said(capsys, folder, other, "--html", page)
-    assert "mine: Imaginary CPU @ 2.60GHz (2 cores)" in out
-    assert "other: Other CPU (2 cores)" in out
+    assert "mine: Imaginary CPU @ 2.60GHz (2 cores, avx512)" in out
+    assert "other: Other CPU (2 cores, avx512)" in out
     assert "never compared with each other" in out
     (heading,) = [line for line in out.splitlines() if line.startswith("ARM x1")]
     assert heading.split("  ")[-1].strip() == "to first (other)"
@@ -90,15 +109,17 @@ def test_records_of_no_study_are_drawn_as_ever(
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
+        (["nowhere"], 1, "can't read nowhere"),
         (["nowhere", "--html", "x.html"], 1, "can't read nowhere"),
         (["nowhere", "mine"], 1, "can't read nowhere"),
         (["empty"], 1, "empty holds no records (*.jsonl)"),
         (["damaged"], 1, "g1.jsonl, line 1: not JSON"),
-        (["plain"], 1, "plain holds no study's records; for others name their files"),
+        (["plain"], 1, "plain holds no study's records; --html FILE draws what it does hold"),
         (["mine", "plain"], 1, "plain holds no study's records"),
         (["mine", "--html", "no/x.html"], 1, "there is no folder no"),
         (["mine", "--html", "empty"], 1, "it is a folder"),
-        (["mine", "--png", "x.png"], 2, "--png draws one study"),
+        (["mine", "--png", "x.png"], 2, "--png draws one study in one setting: mine has several"),
+        (["mine", "other.jsonl", "--png", "x.png"], 2, "--png draws a study of one machine"),
         (["mine", "mine", "mine"], 2, "two side by side"),
         (["mine/bench.jsonl"], 2, "--html FILE, --png FILE, or both"),
         (["mine/bench.jsonl", "mine/bench.jsonl"], 2, "--html FILE, --png FILE, or both"),

@@ -9,9 +9,9 @@ from known_networks import PEAKS, TEN_CHANNELS, TEN_MADDS, TEN_SIZE, Mixed, TenA
 from torch import nn
 
 import flyweight
-from flyweight.decomposing import Decomposition, running
+from flyweight.decomposing import Decomposition, from_json, running
 from flyweight.engines import ENGINES
-from flyweight.errors import CaptureError, FlyweightError, UsageError
+from flyweight.errors import CaptureError, FlyweightError, RecordError, UsageError
 from flyweight.native.building import has_compiler
 
 BUDGET_S = 0.3
@@ -52,6 +52,7 @@ def check_sums(found: Decomposition) -> None:
             found.total_ps - found.residual_ps
         )
     read = json.loads(json.dumps(found.to_json()))
+    assert from_json(read) == found
     for parts in (read["parts"], read["by_kind"].values(), read["by_bound"].values()):
         assert sum(part["picoseconds"] for part in parts) + read["residual_ps"] == read["total_ps"]
 
@@ -171,6 +172,11 @@ def test_two_threads() -> None:
 
 
 X = torch.zeros(1, 3, 16, 16)
+
+
+def test_what_is_no_decomposition() -> None:
+    with pytest.raises(RecordError, match="not a decomposition: 'record'"):
+        from_json({"network": "a"})
 
 
 @pytest.mark.parametrize("budget", [0, -1, float("nan"), float("inf")])

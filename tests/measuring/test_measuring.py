@@ -14,8 +14,9 @@ from torch import nn
 from flyweight import compile, create_model, measure
 from flyweight.errors import UsageError
 from flyweight.measuring import MeasurementInterrupted, Progress, protocol, suspicions
+from flyweight.measuring import environment as about_machine
 from flyweight.measuring import measure as measure_any
-from flyweight.measuring.environment import environment
+from flyweight.measuring.environment import environment, machine_name
 
 
 def busy(seconds: float) -> Callable[[], None]:
@@ -152,6 +153,26 @@ def test_environment_of_a_prepared_network() -> None:
     assert {"torch", "numpy", "flyweight"} <= set(about.libraries)
     assert about.cpu
     assert about.cores >= 1
+
+
+@pytest.mark.parametrize(
+    ("cpu", "sets", "name"),
+    [
+        ("AMD EPYC", ("sse4_2", "avx", "avx2", "fma"), "amd-epyc-2-cores"),
+        ("AMD EPYC", ("avx2", "avx512f", "avx512_bf16"), "amd-epyc-avx512-2-cores"),
+        ("Intel(R) Xeon(R) Processor", ("avx2", "avx512f", "amx_tile"),
+         "intel-xeon-processor-amx-2-cores"),
+        ("Neoverse-N1", ("asimd", "asimdhp"), "neoverse-n1-2-cores"),
+        ("Mystery", (), "mystery-2-cores"),
+    ],
+)  # fmt: skip
+def test_machines_of_one_name_are_told_apart_by_their_vectors(
+    cpu: str, sets: tuple[str, ...], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(about_machine, "cpu_model", lambda: cpu)
+    monkeypatch.setattr(about_machine, "instruction_sets", lambda: sets)
+    monkeypatch.setattr(about_machine, "cores", lambda: 2)
+    assert machine_name() == name
 
 
 def test_environment_of_a_plain_function() -> None:

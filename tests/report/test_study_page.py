@@ -136,7 +136,7 @@ def test_how_where_and_what_is_doubtful() -> None:
     ]
     text = Reader(results_page(results_of(doubtful))).text
     assert "g1 ARM x1, native: Interrupted before its time was up. The machine was busy." in text
-    assert "Imaginary CPU @ 2.60GHz (2 cores)" in text
+    assert "Imaginary CPU @ 2.60GHz (2 cores, avx512)" in text
     assert "timed in rounds" in text
     assert "onnxruntime 1.31.1, torch 2.13.0" in text
 
@@ -218,8 +218,8 @@ def test_side_by_side() -> None:
 def test_the_page_of_two_machines() -> None:
     read = Reader(versus_page(*two()))
     assert COMPARED in read.text
-    assert "slow: Imaginary CPU @ 2.60GHz (2 cores)" in read.text
-    assert "fast: Fast CPU (2 cores)" in read.text
+    assert "slow: Imaginary CPU @ 2.60GHz (2 cores, avx512)" in read.text
+    assert "fast: Fast CPU (2 cores, avx512)" in read.text
     assert ["", "paper", "computed", "measured, slow", "measured, fast"] in read.rows
     verdicts = next(row for row in read.rows if row[0] == "ARM x1")
     assert "✓ holds" in verdicts[1]

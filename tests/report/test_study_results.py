@@ -2,7 +2,17 @@
 
 import pytest
 
-from flyweight.studies import machine_of, results_of, study_records, verdicts_of, verdicts_said
+from flyweight.report.studies.places import shortened
+from flyweight.studies import (
+    STUDIES,
+    StudyResult,
+    machine_of,
+    not_run,
+    results_of,
+    study_records,
+    verdicts_of,
+    verdicts_said,
+)
 from tests.report.conftest import record, study_run
 
 UNEQUAL = (1.0, 1.1, 1.2, 1.5)
@@ -16,6 +26,7 @@ def test_a_result_for_each_machine_and_setting() -> None:
         *study_run("g1", "ARM x1", EQUAL, "eager"),
         *study_run("g1", "ARM x1", EQUAL, batch=8),
         *study_run("g1", "ARM x1", EQUAL, cpu="Other CPU", cores=8, gpu="A GPU"),
+        *study_run("g1", "ARM x1", EQUAL, instruction_sets=("avx2",)),
         record(2.0, runner="mine.onnx"),
     ]
     assert study_records(records) == records[:-1]
@@ -25,12 +36,33 @@ def test_a_result_for_each_machine_and_setting() -> None:
         for one in found
         if one.setting is not None
     ]
-    here, there = "Imaginary CPU @ 2.60GHz (2 cores)", "Other CPU (8 cores) and A GPU"
+    here, older = (f"Imaginary CPU @ 2.60GHz (2 cores, {one})" for one in ("avx512", "avx2"))
+    there = "Other CPU (8 cores, avx512) and A GPU"
     assert about == [
         ("g1", here, "native", 1), ("g1", here, "eager", 1), ("g1", here, "native", 8),
-        ("g1", there, "native", 1), ("g4", here, "native", 1),
+        ("g1", there, "native", 1), ("g1", older, "native", 1), ("g4", here, "native", 1),
     ]  # fmt: skip
-    assert [len(one.records) for one in found] == [4] * 5
+    assert [len(one.records) for one in found] == [4] * 6
+
+
+def test_studies_without_results_are_named() -> None:
+    found = not_run(results_of(study_run("g4", "CPU c=32", UNEQUAL)))
+    assert found.startswith("Not timed here yet: figure1, g1, g2, g3, table5, figure4, ")
+    assert " g4," not in found
+    assert (
+        not_run([StudyResult(name, *[""] * 4, None, (), (), (), None, ()) for name in STUDIES])
+        == ""
+    )
+
+
+def test_headings_lose_what_they_share() -> None:
+    """But for the machine: two may have the same name and other vectors."""
+    shared = "threads 1, float32"
+    found = shortened([f"A CPU (2 cores, {one}), batch 1, {shared}" for one in ("avx2", "avx512")])
+    assert list(found.values()) == ["A CPU (2 cores, avx2)", "A CPU (2 cores, avx512)"]
+    assert list(shortened([f"batch 1, {shared}", f"batch 8, {shared}"]).values()) == [
+        "batch 1", "batch 8",
+    ]  # fmt: skip
 
 
 def test_verdicts() -> None:

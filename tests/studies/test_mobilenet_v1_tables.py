@@ -2,7 +2,7 @@
 
 import pytest
 
-from flyweight.studies import STUDIES
+from flyweight.studies import STUDIES, case_cost
 from tests.studies.table_reading import case, cells, computed, counted
 
 # The body of Table 1: input channels, output channels, side of the map put out.
@@ -80,6 +80,21 @@ def test_costs(study: str) -> None:
     assert list(found) == list(COUNTED[study])
     for label, expected in COUNTED[study].items():
         assert found[label] == pytest.approx(expected, abs=0.011)
+
+
+def test_memory_access_of_a_network() -> None:
+    """Every convolution, batch norm, ReLU, the pool and the classifier, by Table 1."""
+    accessed = 3 * 224**2 + 27 * 32 + 32 * 112**2  # the first convolution
+    accessed += 4 * 32 * 112**2 + 4 * 32  # its batch norm with four vectors, and its ReLU
+    before = 112
+    for channels, out, side in BLOCKS:
+        accessed += channels * (before**2 + side**2) + 9 * channels + 4 * channels * side**2
+        accessed += (channels + out) * side**2 + channels * out + 4 * out * side**2
+        accessed += 4 * (channels + out)
+        before = side
+    accessed += 1024 * 7 * 7 + 1024 + 1024 + 1000 + 1024 * 1000 + 1000
+    found = case_cost(case("mobilenet_v1_table6", "1.0 MobileNet-224"))
+    assert found.whole_access == accessed
 
 
 def test_popular_networks() -> None:

@@ -13,7 +13,7 @@ from flyweight.engines import Options, Runner
 from flyweight.engines.protocol import Array
 from flyweight.errors import FlyweightError
 from flyweight.measuring import Progress
-from flyweight.records import Ratio, Record
+from flyweight.records import Ratio, Record, read_records, write_records
 from flyweight.studies import (
     STUDIES,
     StudyResult,
@@ -23,6 +23,7 @@ from flyweight.studies import (
     study_result,
 )
 from flyweight.studies import running as running_module
+from flyweight.studies.catalogue import AS_PRINTED, study_named
 from flyweight.studies.study import Series
 
 SMALL = ["study", "g1", "--quick", "--engine", "eager", "--budget", "1s"]
@@ -148,11 +149,23 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["study", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     papers = {study.source.partition(", ")[0] for study in STUDIES.values()}
-    rows = [line.split() for line in lines if line.strip() and not line.startswith(tuple(papers))]
+    rows = [
+        line.split() for line in lines[:-1] if line.strip() and not line.startswith(tuple(papers))
+    ]
+    assert max(map(len, lines)) < 180
     assert [row[0] for row in rows] == list(STUDIES)
     assert sum(line.startswith(tuple(papers)) for line in lines) == len(papers)
     assert lines[0].split("  ")[0] == "ShuffleNet V2"
     assert rows[3][:3] == ["g3", "Table", "3"]
+    assert (
+        lines[-1] == "Figure 2, where the time goes, is 'flyweight decompose NAME', of any network."
+    )
+
+
+@pytest.mark.parametrize(("table", "name"), AS_PRINTED.items())
+def test_studies_by_the_names_of_their_tables(table: str, name: str) -> None:
+    source = study_named(table).source
+    assert (study_named(table).name, source.endswith(f"Table {table[5:]}")) == (name, True)
 
 
 def test_for_people(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -181,8 +194,8 @@ def test_records_are_kept_and_not_timed_again(
     file = tmp_path / "g1.jsonl"
     assert run([*SMALL, "--records", str(file)]) == 0
     first = capsys.readouterr().out
-    before = file.read_bytes()
-    assert len(before.splitlines()) == 4
+    before, whole = file.read_bytes(), read_records(file)
+    assert len(whole) == 4
     assert run([*SMALL, "--records", str(file)]) == 0
     assert capsys.readouterr().out == first
     assert file.read_bytes() == before
@@ -190,12 +203,21 @@ def test_records_are_kept_and_not_timed_again(
     assert run([*SMALL, "--records", str(file)]) == 1
     assert "line 4: not JSON" in capsys.readouterr().err
     assert file.read_bytes() == before[:-40]
+    # Another machine's times are nothing to go on from, whatever its processor is called.
+    others = [replace(one, environment=replace(one.environment, instruction_sets=()))
+              for one in whole]  # fmt: skip
+    write_records(file, others)
+    before = file.read_bytes()
+    assert run([*SMALL, "--records", str(file)]) == 2
+    assert "holds records of another machine" in capsys.readouterr().err
+    assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
         (["study", "g9"], "unknown study 'g9'"),
+        (["study", "figure2"], "is 'flyweight decompose NAME'"),
         (["study", "g2", "--columns", "TPU"], "has no columns 'TPU'"),
         (["study", "g2", "--engine", "nothing"], "'nothing'"),
         (["study", "g2", "--batch", "0"], "batch"),

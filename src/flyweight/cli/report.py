@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from flyweight.report.studies.places import View
 
 
+NOWHERE = "say what to write: --html FILE, --png FILE, or both"
+
+
 @dataclass(frozen=True)
 class _Source:
     """A file of records, or a folder with files of them.
@@ -64,23 +67,23 @@ def report_command(
     Example: flyweight report results/my-machine results/other-machine --html both.html
     """
     nowhere = html is None and png is None
-    if nowhere and len(paths) == 1 and not paths[0].is_dir():
-        raise UsageError("say what to write: --html FILE, --png FILE, or both")
+    if nowhere and len(paths) == 1 and paths[0].is_file():
+        raise UsageError(NOWHERE)
     for path in (html, png):
         if path is not None:
             check_writable(path)
     sources = [_source(path) for path in paths]
     if not any(source.whole or _of_studies(source.records) for source in sources):
         if nowhere:
-            raise UsageError("say what to write: --html FILE, --png FILE, or both")
+            raise UsageError(NOWHERE)
         _report([record for source in sources for record in source.records], html, png)
         return
-    if png is not None:
-        raise UsageError("--png draws one study: flyweight study NAME --records FILE --png FILE")
     if len(sources) > 2:
         raise UsageError("studies are shown of one folder or file, or of two side by side")
     if len(sources) == 1:
-        _results(sources[0], html)
+        _results(sources[0], html, png)
+    elif png is not None:
+        raise UsageError("--png draws a study of one machine; of two there is --html")
     else:
         _versus(sources, html)
 
@@ -120,28 +123,41 @@ def _report(records: Sequence[Record], html: Path | None, png: Path | None) -> N
     print(report.summary(records))
 
 
-def _results(source: _Source, html: Path | None) -> None:
+def _results(source: _Source, html: Path | None, png: Path | None) -> None:
     """Of all studies in a folder or file, and of what else is in it."""
     from flyweight.cli.studying import print_verdicts
     from flyweight.report.studies import write_results_html
     from flyweight.report.studies.page import Bench
-    from flyweight.studies import results_of, study_records
+    from flyweight.report.studies.places import by_engine
+    from flyweight.studies import not_run, results_of, study_records
 
     belong = {id(record) for record in study_records(source.records)}
-    if not belong:
+    if not belong and html is None:
         raise FlyweightError(
-            f"{source.path} holds no study's records; for others name their files, not the folder"
+            f"{source.path} holds no study's records; --html FILE draws what it does hold"
         )
-    results = results_of(source.records, untimed=source.whole)
+    whole = source.whole and bool(belong)
+    results = results_of(source.records, untimed=whole)
+    missing = not_run(results) if whole else ""
+    if png is not None:
+        views = [view for shown in by_engine(results) for view in shown.views]
+        if len(views) != 1:
+            raise UsageError(f"--png draws one study in one setting: {source.path} has several")
+        from flyweight.report.studies.charts import write_view_png
+
+        write_view_png(views[0], png)
+        note(f"wrote {png}")
     if html is not None:
         rest = {
             name: tuple(record for record in records if id(record) not in belong)
             for name, records in source.files.items()
         }
         benches = [Bench(name, records) for name, records in rest.items() if records]
-        write_results_html(results, html, benches)
+        write_results_html(results, html, benches, missing)
         note(f"wrote {html}")
     print_verdicts(results)
+    if missing:
+        print(missing)
 
 
 def _versus(sources: Sequence[_Source], html: Path | None) -> None:

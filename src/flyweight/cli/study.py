@@ -11,13 +11,17 @@ from flyweight.cli.arguments import positive, seconds
 from flyweight.cli.keeping import INTERRUPTED
 from flyweight.cli.options import Batch, Html, NoTune, Threads
 from flyweight.cli.output import Bar, note, table
-from flyweight.cli.studying import Outputs, print_result, run_several
+from flyweight.cli.studying import Outputs, kept_records, print_result, run_several
 from flyweight.errors import UsageError
-from flyweight.records import read_records, write_records
+from flyweight.records import write_records
 
 if TYPE_CHECKING:
     from flyweight.engines import Options
     from flyweight.studies import Series, Study
+
+
+MOST_COLUMNS = 4
+"""So many are listed by name."""
 
 
 class Joined(StrEnum):
@@ -131,7 +135,7 @@ def _run_one(
     from flyweight.studies import Telling, run_study
 
     records = outputs.records
-    known = read_records(records) if records is not None and records.exists() else []
+    known = [] if records is None else kept_records(records)
     with Bar() as bar:
         telling = Telling(
             preparing=lambda text, share: bar.show(f"preparing {text}", share),
@@ -176,13 +180,23 @@ def _columns(study: "Study", begin: str | None, quick: bool) -> list["Series"]:
 
 def _list(studies: Sequence["Study"]) -> None:
     """All studies, under their papers."""
+    from flyweight.studies.catalogue import NOT_A_STUDY
+
     by_paper: dict[str, list[Study]] = {}
     for study in studies:
         by_paper.setdefault(study.source.partition(", ")[0], []).append(study)
     for index, (paper, found) in enumerate(by_paper.items()):
         rows = [
-            [one.name, one.source.partition(", ")[2], one.title,
-             ", ".join(series.name for series in one.series) or "computed"]
+            [one.name, one.source.partition(", ")[2], one.title, _columns_said(one)]
             for one in found
-        ]  # fmt: skip
+        ]
         table([paper, "where:", "what is shown:", "columns:"], rows, "" if index == 0 else " ")
+    print(f"\n{NOT_A_STUDY[:1].upper()}{NOT_A_STUDY[1:]}.")
+
+
+def _columns_said(study: "Study") -> str:
+    """A study's columns; of many the first and the last."""
+    names = [series.name for series in study.series]
+    if len(names) > MOST_COLUMNS:
+        return f"{names[0]}, ... {names[-1]} ({len(names)})"
+    return ", ".join(names) or "computed"

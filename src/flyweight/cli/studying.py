@@ -138,11 +138,34 @@ def _say_what_is_missing(sweep: "Sweep", outputs: Outputs) -> None:
         note(f"flyweight: no time was left for {', '.join(sweep.untimed)}{again}")
 
 
+def kept_records(file: Path) -> list[Record]:
+    """A file's records, for a run here to go on from; none where there is no file yet.
+
+    Raises:
+        RecordError: the file is damaged.
+        UsageError: it has records of another machine, whose times would stand for this one's.
+    """
+    from flyweight.measuring.environment import environment
+    from flyweight.studies import machine_of
+
+    records = read_records(file) if file.exists() else []
+    here = environment(None, None)
+    for record in records:
+        about = record.environment
+        if (about.cpu, about.cores, about.widest) != (here.cpu, here.cores, here.widest):
+            raise UsageError(
+                f"{file} holds records of another machine, {machine_of(record)}: --records takes"
+                " a new name here, and 'flyweight report' shows both"
+            )
+    return records
+
+
 class _Folder:
     """A file of records for each study.
 
     Raises:
         RecordError: a file is damaged.
+        UsageError: it has records of another machine.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -154,8 +177,7 @@ class _Folder:
         from flyweight.studies import STUDIES
 
         for name in STUDIES:
-            if (file := path / f"{name}.jsonl").exists():
-                found = read_records(file)
+            if found := kept_records(path / f"{name}.jsonl"):
                 self.written[name] = len(found)
                 self.records += found
 

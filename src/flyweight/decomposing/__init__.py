@@ -3,7 +3,7 @@
 from flyweight.decomposing.kinds import KINDS, RESIDUAL
 from flyweight.decomposing.peaks import Peaks
 from flyweight.decomposing.profile import Operation
-from flyweight.decomposing.result import Decomposition, Part, Sum
+from flyweight.decomposing.result import Decomposition, Part, Sum, from_json
 from flyweight.decomposing.roofline import BOUNDS, Bound
 from flyweight.decomposing.running import PROFILERS, Subject, check, decompose_all
 
@@ -21,4 +21,5 @@ __all__ = [
     "Sum",
     "check",
     "decompose_all",
+    "from_json",
 ]

@@ -1,7 +1,7 @@
 """Where a network's time goes, as data."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from flyweight.decomposing.fitting import PICOSECONDS
@@ -9,7 +9,9 @@ from flyweight.decomposing.kinds import KINDS, RESIDUAL
 from flyweight.decomposing.peaks import Peaks
 from flyweight.decomposing.profile import Operation
 from flyweight.decomposing.roofline import BOUNDS, Bound
+from flyweight.errors import RecordError
 from flyweight.records import Ratio, Record
+from flyweight.records.schema import from_json as record_from_json
 
 
 @dataclass(frozen=True)
@@ -150,3 +152,46 @@ class Decomposition:
             ],
             "record": self.record.to_json(),
         }
+
+
+def from_json(data: Mapping[str, Any]) -> Decomposition:
+    """The decomposition that `Decomposition.to_json` described.
+
+    Raises:
+        RecordError: a field is missing, or of the wrong type.
+    """
+    try:
+        return Decomposition(
+            network=data["network"],
+            record=record_from_json(data["record"]),
+            profiler=data["profiler"],
+            inflation=Ratio(**data["inflation"]),
+            calls=data["calls"],
+            parts=tuple(map(_part, data["parts"])),
+            residual_ps=data[RESIDUAL + "_ps"],
+            total_ps=data["total_ps"],
+            peaks=_peaks(data["peaks"]),
+            why_no_peaks=data["why_no_peaks"],
+        )
+    except (KeyError, TypeError) as error:
+        raise RecordError(f"not a decomposition: {error}") from None
+
+
+def _part(data: Mapping[str, Any]) -> Part:
+    operation, bound = (
+        {one.name: data[one.name] for one in fields(of)} for of in (Operation, Bound)
+    )
+    return Part(
+        Operation(**{**operation, "output": tuple(operation["output"])}),
+        data["picoseconds"],
+        data["profiled_s"],
+        Bound(**bound),
+    )
+
+
+def _peaks(data: Mapping[str, Any] | None) -> Peaks | None:
+    if data is None:
+        return None
+    return Peaks(
+        data["threads"], data["madds_per_s"], tuple(data["sizes"]), tuple(data["bytes_per_s"])
+    )

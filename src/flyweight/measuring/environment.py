@@ -14,6 +14,7 @@ from typing import Any
 
 import flyweight
 from flyweight.records import Environment
+from flyweight.records.schema import widest_of
 
 _INSTRUCTION_SETS = (
     "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_vnni",
@@ -73,9 +74,19 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
+_USUAL = ("avx2", "asimd")
+
+
 def machine_name() -> str:
-    """The processor and its cores as a folder's name, e.g. "intel-xeon-processor-2-cores"."""
+    """The processor and its cores as a folder's name, e.g. "amd-epyc-avx512-2-cores".
+
+    Virtual machines give processors of several generations one name, so other vectors than the
+    usual ones are named.
+    """
     words = re.findall(r"[a-z0-9]+", re.sub(r"\((r|tm|c)\)", "", cpu_model().lower()))
+    widest = widest_of(instruction_sets())
+    if widest is not None and widest not in _USUAL:
+        words.append(widest)
     return "-".join([*words, str(cores()), "cores"])
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,16 @@ from flyweight.errors import RecordError
 
 SCHEMA_VERSION = 2
 """2 has `Environment.lowered`; files of version 1 are read, and written again as version 2."""
+
+_WIDEST = {
+    "amx_tile": "amx", "avx512f": "avx512", "avx2": "avx2", "avx": "avx", "sse4_2": "sse4.2",
+    "sve": "sve", "asimd": "asimd",
+}  # fmt: skip
+
+
+def widest_of(instruction_sets: Collection[str]) -> str | None:
+    """The widest vectors or matrices among extensions, e.g. "avx512"; None for none known."""
+    return next((short for name, short in _WIDEST.items() if name in instruction_sets), None)
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,11 @@ class Environment:
     batch: int | None
     input: tuple[int, ...] | None
     """Shape of the input, batch first."""
+
+    @property
+    def widest(self) -> str | None:
+        """The machine's widest vectors or matrices, e.g. "avx512"; None where none are known."""
+        return widest_of(self.instruction_sets)
 
     @property
     def form(self) -> str | None:

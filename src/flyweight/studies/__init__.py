@@ -4,6 +4,7 @@ from flyweight.studies.catalogue import STUDIES, study_named
 from flyweight.studies.costs import CaseCost, case_cost
 from flyweight.studies.gathering import (
     machine_of,
+    not_run,
     results_of,
     study_records,
     verdicts_of,
@@ -42,6 +43,7 @@ __all__ = [
     "Verdict",
     "case_cost",
     "machine_of",
+    "not_run",
     "results_of",
     "run_studies",
     "run_study",

@@ -42,6 +42,10 @@ OF_OTHER_PAPERS = (
 )
 STUDIES: dict[str, Study] = {study.name: study for study in (*_shufflenet_v2(), *OF_OTHER_PAPERS)}
 """Under their papers, and in those in their order."""
+AS_PRINTED = {"table1": "g1", "table2": "g2", "table3": "g3", "table4": "g4", "table1b": "units"}
+"""Studies of ShuffleNet V2 that aren't called by their tables."""
+FIGURE_2 = "figure2"
+NOT_A_STUDY = "figure 2, where the time goes, is 'flyweight decompose NAME', of any network"
 
 
 def study_named(
@@ -54,7 +58,7 @@ def study_named(
     """A study, with a reading of what its paper leaves open.
 
     Args:
-        name: e.g. "g1".
+        name: e.g. "g1", or as its paper calls it, "table1".
         joined: see `guidelines`.
         middle: likewise.
         model: see `figure4`.
@@ -63,6 +67,9 @@ def study_named(
     Raises:
         UsageError: there is none of this name, or weights for one that has no use for them.
     """
+    name = AS_PRINTED.get(name, name)
+    if name == FIGURE_2:
+        raise UsageError(NOT_A_STUDY)
     if name not in STUDIES:
         raise unknown("study", name, list(STUDIES), "'flyweight study list' shows all")
     if weights is not None and name != "figure4":

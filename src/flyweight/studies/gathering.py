@@ -11,11 +11,14 @@ from flyweight.studies.verdicts import Verdict
 
 
 def machine_of(record: Record) -> str:
-    """What a record was timed on, e.g. "AMD EPYC (2 cores)", with its GPU where it has one."""
+    """What a record was timed on, e.g. "AMD EPYC (2 cores, avx2)", with its GPU if it has one.
+
+    Processors of several generations may have one name: their widest vectors tell them apart.
+    """
     about = record.environment
     gpu = f" and {about.gpu}" if about.gpu else ""
     cores = f"{about.cores} core{'' if about.cores == 1 else 's'}"
-    return f"{about.cpu} ({cores}){gpu}"
+    return f"{about.cpu} ({', '.join(filter(None, (cores, about.widest)))}){gpu}"
 
 
 def study_records(records: Iterable[Record]) -> list[Record]:
@@ -56,6 +59,13 @@ def results_of(records: Sequence[Record], untimed: bool = False) -> list[StudyRe
         if study.name in computed:
             found.append(study_result(study))
     return found
+
+
+def not_run(results: Iterable[StudyResult]) -> str:
+    """A sentence that names the studies of which there is no result; "" where there are all."""
+    there = {one.study for one in results}
+    missing = [name for name in STUDIES if name not in there]
+    return f"Not timed here yet: {', '.join(missing)}." if missing else ""
 
 
 def verdicts_of(result: StudyResult) -> list[tuple[str, Verdict]]:

@@ -31,7 +31,7 @@ def write_study_png(result: StudyResult, path: Path) -> None:
 
 
 def write_results_html(
-    results: Sequence[StudyResult], path: Path, benches: Sequence[Bench] = ()
+    results: Sequence[StudyResult], path: Path, benches: Sequence[Bench] = (), remark: str = ""
 ) -> None:
     """Write one page of studies that needs nothing else, neither beside it nor from the network.
 
@@ -39,13 +39,14 @@ def write_results_html(
         results: of one study or several, in one setting or several.
         path: of the page.
         benches: other measurements, which get a section each.
+        remark: what is said beside the verdicts, e.g. what is missing.
 
     Raises:
         FlyweightError: the file can't be written; what was there before is kept.
     """
     from flyweight.report.studies.page import results_page
 
-    write_page(results_page(results, benches), path)
+    write_page(results_page(results, benches, remark), path)
 
 
 def write_versus_html(a: Side, b: Side, path: Path) -> None:

@@ -12,10 +12,10 @@ from flyweight.report.page import drawn
 from flyweight.report.page import figures as record_figures
 from flyweight.report.studies import tables
 from flyweight.report.studies.cards import card
-from flyweight.report.studies.places import Shown, View, by_engine, machine
+from flyweight.report.studies.places import Shown, View, by_engine
 from flyweight.report.studies.tables import anchor
 from flyweight.report.text import counted
-from flyweight.studies import StudyResult, verdicts_of, verdicts_said
+from flyweight.studies import StudyResult, machine_of, verdicts_of, verdicts_said
 
 FEW = 6
 """So many warnings are shown at once; more of them only when they are opened."""
@@ -51,19 +51,22 @@ class Section:
     specs: tuple[str, ...] = ()
 
 
-def results_page(results: Sequence[StudyResult], benches: Sequence[Bench] = ()) -> str:
+def results_page(
+    results: Sequence[StudyResult], benches: Sequence[Bench] = (), remark: str = ""
+) -> str:
     """A page of one study or several, and of other measurements."""
     studies = by_engine(results)
-    machines = sorted({machine(one) for one in results if one.records})
     title = studies[0].about.source if len(studies) == 1 else "The papers, run here"
+    if not studies:
+        title = "Measurements"
     tested = any(verdicts_of(one) for one in results)
     said = verdicts_said(results) if tested or len(studies) > 1 else ""
     records = [record for one in results for record in one.records]
     records += [record for bench in benches for record in bench.records]
     return assembled(
         title,
-        machines,
-        said,
+        sorted({machine_of(record) for record in records}),
+        " ".join(filter(None, (said, remark))),
         [*(study_section(one, len(studies) > 1) for one in studies),
          *(_bench(bench, index) for index, bench in enumerate(benches))],
         studies,
@@ -96,7 +99,9 @@ def assembled(
             Section("environment", "Environment", sections.environments(records)),
         ]
     several = len(parts) > 1
-    first = [Section("verdicts", "All verdicts", tables.overview(studies))] if several else []
+    first = []
+    if several and studies:
+        first = [Section("verdicts", "All verdicts", tables.overview(studies))]
     listed = [*first, *parts, *last]
     where = "".join(f'<p class="where">{escape(one)}</p>' for one in machines)
     body = f"""<header>

@@ -105,8 +105,11 @@ def short_claim(claim: str) -> str:
 
 
 def shortened(headings: Sequence[str]) -> dict[str, str]:
-    """Headings without the parts that all of them have: "batch 8" of "batch 8, float32"."""
-    split = {heading: heading.split(", ") for heading in headings}
+    """Headings without the parts that all of them have: "batch 8" of "batch 8, float32".
+
+    What stands in brackets is no part: a machine's cores, say.
+    """
+    split = {heading: re.split(r", (?![^(]*\))", heading) for heading in headings}
     shared = set.intersection(*(set(parts) for parts in split.values())) if split else set()
     return {
         heading: ", ".join(part for part in parts if part not in shared)

@@ -23,7 +23,8 @@ INLINE float *own_tile(const worker *w, const place *p, int64_t i) {
     return (float *)pixel_away(w, p, (int64_t)w->thread * OWN, 0, i);
 }
 
-/* The inputs of a tile, 4x4 pixels, transformed. */
+/* The inputs of a tile, 4x4 pixels, transformed. A part's last vector reaches over its channels, into
+   the next part or behind the last input, where nobody reads. */
 static void
 transform_inputs(const worker *w, const winograd *c, int64_t y, int64_t x, float *to) {
     for (int32_t i = 0; i < c->part_count; i++) {
@@ -67,8 +68,11 @@ static int transform_back(
 ) {
     int64_t channels = c->products->groups->channels;
     int high = y + 1 < c->height ? 2 : 1, wide = x + 1 < c->width ? 2 : 1;
-    vec nothing = splat(0.0f);
+    /* x - x, summed: 0 where all are finite. Lanes behind the last channel hold anything. */
+    vec nothing = splat(0.0f), before_last = nothing;
     for (int64_t n = 0; n < channels; n += LANES) {
+        if (n + LANES >= channels)
+            before_last = nothing, nothing = splat(0.0f);
         const float *at = from + n;
         vec bias = load(w->weights + c->bias + n), by_row[2][4];
         UNROLL for (int b = 0; b < 4; b++, at += c->sums) {
@@ -86,10 +90,12 @@ static int transform_back(
             }
         }
     }
+    int finite = 1;
     for (int64_t l = 0; l < LANES; l++)
-        if (nothing[l] != nothing[l])
-            return 0;
-    return 1;
+        finite &= before_last[l] == 0.0f;
+    for (int64_t l = 0; l < (channels - 1) % LANES + 1; l++)
+        finite &= nothing[l] == 0.0f;
+    return finite;
 }
 
 /* The weight of input k for output n of a group, from where tiles read it. */

@@ -122,6 +122,10 @@ class Block:
         return f"{self.pixels}x{self.vectors}{inputs}{order}"
 
 
+PLACES = 16
+"""Products of each input and output channel in a tile of Winograd's F(2x2, 3x3)."""
+
+
 @dataclass(frozen=True)
 class Band:
     """Tiles that Winograd's algorithm does together, in a thread's own memory. Counts are floats.
@@ -139,7 +143,7 @@ class Band:
     @property
     def size(self) -> int:
         """What they take."""
-        return 16 * self.tiles * (self.input + self.sum)
+        return PLACES * self.tiles * (self.input + self.sum)
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from flyweight.native.nodes import (
     area,
     pieces,
 )
-from flyweight.native.plan import Block, Buffer, Chain, ImageFormat, Plan, Step
-from flyweight.native.winograd import PLACES, TILE, band_of, choose_winograd
+from flyweight.native.plan import PLACES, Block, Buffer, Chain, ImageFormat, Plan, Step
+from flyweight.native.winograd import TILE, band_of, choose_winograd
 
 Choose = Callable[[Shape, Isa], Block]
 

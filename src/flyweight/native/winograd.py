@@ -13,11 +13,8 @@ from flyweight.native.literals import braces
 from flyweight.native.memory import rounded
 from flyweight.native.nodes import Convolution, Finish, area, pieces
 from flyweight.native.packing import pack_group
-from flyweight.native.plan import Band, Step
+from flyweight.native.plan import PLACES, Band, Step
 from flyweight.native.tables import NEXT, Tables, finish, parts, place, tell_next
-
-PLACES = 16
-"""Products of a tile."""
 
 TILE = 2
 """Outputs of a tile, along each axis."""

@@ -6,10 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from flyweight.native.blocks import fixed_block
 from flyweight.native.compiling import program_of
 from flyweight.native.isa import ISAS
 from flyweight.native.nodes import Convolution
-from flyweight.native.plan import Plan
+from flyweight.native.plan import Block, Plan
 from flyweight.native.winograd import transformed
 from tests.native.against import built, error, exact, needs_compiler
 
@@ -53,15 +54,22 @@ def places(plan: Plan) -> set[str]:
     return {node.where for node in nodes if isinstance(node, Convolution) and node.winograd}
 
 
-@pytest.mark.parametrize("name", ["avx512", "avx2", "neon"])
+@pytest.mark.parametrize(
+    "name", ["avx512", *(pytest.param(n, marks=pytest.mark.slow) for n in ("avx2", "neon"))]
+)
 def test_double_precision(model: Each, name: str) -> None:
-    x = images()
+    """However many threads there are, and however the products are cut up: the same bits."""
+    x, isa = images(), ISAS[name]
     expected = exact(model, x)
-    for threads in (1, 3):
-        plan, network = built(program_of(model, x[:1]), ISAS[name], threads=threads)
+    found = []
+    for threads, block in ((1, None), (3, Block(3, 1))):
+        choose = fixed_block if block is None else lambda shape, isa, block=block: block
+        plan, network = built(program_of(model, x[:1]), isa, choose, threads)
         assert places(plan) == {"same", "inside", "wide", "after"}
-        for mine, true in zip(network(x.numpy()), expected, strict=True):
-            assert error(mine, true) < 2e-6
+        found.append(network(x.numpy()))
+    for mine, other, true in zip(*found, expected, strict=True):
+        assert error(mine, true) < 2e-6
+        np.testing.assert_array_equal(mine, other)
 
 
 @pytest.mark.parametrize("value", [torch.inf, -torch.inf, torch.nan])

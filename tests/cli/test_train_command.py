@@ -203,7 +203,7 @@ def test_condensenet_is_condensed_when_it_is_trained(
 def test_a_network_of_ones_own(
     here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Trained, evaluated, classified with and exported like one of the zoo."""
+    """Trained, evaluated, classified with, exported and learned from like one of the zoo."""
     monkeypatch.chdir(ROOT)
     image_folder(tmp_path / "train", 48)
     image_folder(tmp_path / "val", 12, 1)
@@ -220,3 +220,9 @@ def test_a_network_of_ones_own(
     exported = json.loads(said(capsys, "export", out, "--out", file, "--json"))
     assert exported["metadata"]["preprocessing"]["crop"] == 12
     assert list(read_about(out).classes) == list(CLASSES)
+    taught = tmp_path / "taught"
+    said(capsys, "train", "tests.training.small:Small", "--data", tmp_path, "--out", taught,
+         "--input", "12", "--batch", "16", "--steps", "2", "--device", "cpu", "--threads", "1",
+         "--teacher", "tests.training.small:Small", "--teacher-weights",
+         out / "weights.safetensors")  # fmt: skip
+    assert read_about(taught).teacher == "tests.training.small:Small"

@@ -91,7 +91,7 @@ def train_command(
         float | None, typer.Option(help="Decay of the weights' moving average; 0 for none.")
     ] = None,
     teacher: Annotated[
-        str | None, typer.Option(help="A trained network to learn from: a name, or a run's folder.")
+        str | None, typer.Option(help="To learn from: a trained network, a run, or a factory.")
     ] = None,
     teacher_weights: Annotated[
         Path | None, typer.Option(help="The teacher's weights; a run has its own.")
@@ -159,7 +159,9 @@ def train_command(
             chosen = _with_rate(chosen, lr, size)
         torch.manual_seed(seed)
         model, preprocessing = _model(name, weights, images, input, centre, option or [])
-        taught = None if teacher is None else _teacher(teacher, teacher_weights, images)
+        taught = None
+        if teacher is not None:
+            taught = _teacher(teacher, teacher_weights, images, preprocessing)
         settings = Settings(
             chosen, length, size, accumulate, seed, precision, sync_norm, compiled,
             skip_limit=skip_limit,
@@ -321,24 +323,35 @@ def _option(text: str) -> tuple[str, Any]:
         return key, value
 
 
-def _teacher(name: str, weights: Path | None, images: "Data") -> "Teacher":
-    """The network to learn from.
+def _teacher(
+    name: str, weights: Path | None, images: "Data", preprocessing: "Preprocessing"
+) -> "Teacher":
+    """The network to learn from; one of the user's own is shown what the network that learns is.
 
     Raises:
         UsageError: one for other classes.
     """
+    from flyweight.api import as_model
     from flyweight.evaluating import outputs
     from flyweight.trained import load_trained
     from flyweight.training.settings import Teacher
+    from flyweight.zoo.weights import load_weights
 
-    trained = load_trained(name, weights)
-    own, theirs = images.train.classes, trained.classes
-    given = outputs(trained.model, trained.preprocessing.crop)
-    if given != len(own) or (theirs and theirs != own):
+    own = theirs = images.train.classes
+    if ":" in name:
+        taught = Teacher(as_model(name), preprocessing)
+        if weights is not None:
+            load_weights(taught.model, weights)
+    else:
+        trained = load_trained(name, weights)
+        taught = Teacher(trained.model, trained.preprocessing)
+        theirs = trained.classes or own
+    given = outputs(taught.model, taught.preprocessing.crop)
+    if given != len(own) or theirs != own:
         raise UsageError(
             f"--teacher {name} knows {given} classes, which aren't those of the images"
         )
-    return Teacher(trained.model, trained.preprocessing)
+    return taught
 
 
 def _start(weights: Path | None, seed: int) -> str:

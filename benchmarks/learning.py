@@ -42,7 +42,7 @@ CLASSES = tuple("0123456789")
 SIDE, BATCH = 28, 64
 PIXELS = Preprocessing(crop=SIDE, resize=SIDE, mean=(0.5,) * 3, std=(0.25,) * 3)
 # High enough a learning rate that it has to fall.
-RECIPE = replace(RECIPES["cosine"], smallest=0.9, learning_rate=0.15, label_smoothing=0.0)
+RECIPE = replace(RECIPES["cosine"], smallest=0.9, learning_rate=0.06, label_smoothing=0.0)
 CPU = Team(0, 1, torch.device("cpu"))
 
 
@@ -63,7 +63,7 @@ class Budget:
     seeds: tuple[int, ...]
 
 
-BUDGETS = {"short": Budget(4096, 4, 5, (0, 1)), "long": Budget(20000, 4, 1, (0,))}
+BUDGETS = {"short": Budget(6000, 5, 2, (0, 1)), "long": Budget(20000, 4, 1, (0,))}
 
 
 def unshuffled(unit: BasicUnit, x: Tensor) -> Tensor:
@@ -111,20 +111,20 @@ class Case:
     budgets: tuple[str, ...] = ("short",)
 
 
-WHOLE, CONSTANT, FROZEN = (
-    "as it is",
-    "the learning rate is constant, without warm-up",
-    "batch norm's running statistics are never updated",
-)
+WHOLE = "as it is"
+CONSTANT = "the learning rate is constant, without warm-up"
+FROZEN = "batch norm's running statistics are never updated"
+UNSHUFFLED = "units of stride 1 don't shuffle"
+DOUBLED = "both halves of such a unit are the even channels"
 CASES = {
     WHOLE: Case(budgets=("short", "long")),
     CONSTANT: Case(recipe=replace(RECIPE, schedule="constant", warm_up=0.0)),
     FROZEN: Case(with_frozen_statistics),
-    "units of stride 1 don't shuffle": Case(
-        partial(with_units, unshuffled), budgets=("short", "long")
-    ),
-    "both halves of such a unit are the even channels": Case(partial(with_units, doubled)),
+    UNSHUFFLED: Case(partial(with_units, unshuffled), budgets=("short", "long")),
+    DOUBLED: Case(partial(with_units, doubled), budgets=("short", "long")),
 }
+MISSED = (CONSTANT, FROZEN)
+"""What the short budget tells apart from the whole, whatever the seed."""
 
 
 def fashion(path: Path, budget: Budget) -> Data:
@@ -147,7 +147,10 @@ def learned(case: Case, budget: Budget, seed: int, data: Data, folder: Path) -> 
     settings = Settings(case.recipe, budget.epochs * (budget.images // BATCH), BATCH, seed=seed)
     train(Run(NAME, model, PIXELS, data, settings, "fresh"), folder, CPU, 1)
     row = read_history(folder)[-1]
-    return {"right": round(row["val_top1"] * row["val_images"]), "n": int(row["val_images"])}
+    return {
+        "images": budget.images, "epochs": budget.epochs,
+        "right": round(row["val_top1"] * row["val_images"]), "n": int(row["val_images"]),
+    }  # fmt: skip
 
 
 def example(path: Path, folder: Path) -> dict[str, Any]:
@@ -179,7 +182,6 @@ def a_folder() -> Iterator[Path]:
 
 def main(data: str, *wanted: str) -> int:
     path = RESULTS / machine_name() / FILE
-    rows = kept_rows(path)
     todo: list[tuple[dict[str, Any], Callable[[Path], dict[str, Any]]]] = [
         ({"budget": "example"}, partial(example, Path(data)))
     ]
@@ -190,15 +192,14 @@ def main(data: str, *wanted: str) -> int:
                 images = fashion(Path(data), given)
                 todo.append((key, partial(learned, case, given, seed, images)))
     for key, run in todo:
-        known = any(key.items() <= row.items() for row in rows)
+        known = any(key.items() <= row.items() for row in kept_rows(path))
         if known or (wanted and key["budget"] not in wanted):
             continue
         print(*key.values(), flush=True)
         with a_folder() as folder:
             found = run(folder)
         where = {"cpu": cpu_model(), "cores": cores(), "torch": torch.__version__}
-        rows.append({**key, **found, **where})
-        keep_rows(path, rows)
+        keep_rows(path, [*kept_rows(path), {**key, **found, **where}])
         print(f"  {found['right']} of {found['n']}", flush=True)
     return 0
 

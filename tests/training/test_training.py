@@ -68,6 +68,7 @@ def losses(
     model: Callable[[], nn.Module] = Small,
     teacher: Teacher | None = None,
     resume: bool = False,
+    by: signal.Signals = signal.SIGTERM,
     **settings: object,
 ) -> tuple[list[float], Outcome]:
     """The losses of a small run's steps, as it is told to stop after one of them."""
@@ -77,7 +78,7 @@ def losses(
         if step.result is not None:
             found.append(step.result.loss)
             if step.step == stop_after:
-                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), by)
 
     torch.manual_seed(7)
     run = replace(run_of(model(), data(), **settings), teacher=teacher)
@@ -252,6 +253,14 @@ def test_an_interrupted_run_is_the_uninterrupted_one(
     whole = [*(row["val_top1"] for row in read_history(tmp_path / "straight"))]
     assert whole == [row["val_top1"] for row in read_history(tmp_path / "broken")]
     assert len(whole) == 3
+
+
+def test_ctrl_c_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
+    straight, _ = losses(tmp_path / "straight")
+    first, outcome = losses(tmp_path / "broken", stop_after=6, by=signal.SIGINT)
+    assert outcome.interrupted
+    rest, _ = losses(tmp_path / "broken", resume=True)
+    assert [*first, *rest] == straight
 
 
 @pytest.mark.slow

@@ -137,7 +137,8 @@ def main(source: str, seconds: str = "40") -> int:
         records += found
     write_records(folder / "input_pipeline.jsonl", records)
     with replaced(folder / "input_pipeline_memory.json") as temporary:
-        temporary.write_text(json.dumps({"MB after each epoch": memory}, indent=1) + "\n")
+        content = {"images": COUNT, "MB after each epoch": memory}
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
     return 0
 
 

@@ -32,6 +32,7 @@ import int8  # noqa: E402
 import networks  # noqa: E402
 import papers  # noqa: E402
 import planted  # noqa: E402
+import training  # noqa: E402
 
 RECORDS = ROOT / "results" / "intel-xeon-processor-amx-2-cores" / "table8.jsonl"
 PICTURE = ROOT / "docs" / "images" / "table8.png"
@@ -255,6 +256,9 @@ PARTS: dict[str, Callable[[Sequence[Record]], str]] = {
     "int8_spare": lambda records: int8.spare_bits(),
     "int8_layers": lambda records: int8.layers(),
     "int8_kept": lambda records: int8.kept(),
+    "input_pipeline": lambda records: training.pipeline(),
+    "learned": lambda records: training.example(),
+    "learned_broken": lambda records: training.broken(),
 }
 
 
@@ -277,7 +281,7 @@ def page(name: str) -> str:
     return generated((ROOT / name).read_text(encoding="utf-8"), [])
 
 
-IN_PARTS = ("advise", "compress", "decompose", "int8", "lowering", "native")
+IN_PARTS = ("advise", "compress", "decompose", "int8", "lowering", "native", "train")
 """Pages of docs/ that are written by hand but for some parts."""
 
 PAGES: dict[str, Callable[[], str]] = {

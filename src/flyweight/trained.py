@@ -8,7 +8,7 @@ from torch import nn
 from flyweight import exporting
 from flyweight.api import as_model
 from flyweight.errors import UsageError
-from flyweight.training.folder import is_run, read_about, weights_of
+from flyweight.training.folder import ABOUT, is_run, read_about, weights_of
 from flyweight.zoo import list_models, model_info
 from flyweight.zoo.preprocessing import Preprocessing
 from flyweight.zoo.weights import load_pretrained, load_weights
@@ -36,8 +36,19 @@ class Trained:
 
 
 def run_folder(name: str) -> Path | None:
-    """The folder of a training run that is meant by a name; a network's own name comes first."""
-    return Path(name) if name not in list_models() and is_run(Path(name)) else None
+    """The folder of a training run that is meant by a name; a network's own name comes first.
+
+    Raises:
+        UsageError: a path, and no run is there.
+    """
+    path = Path(name)
+    if name in list_models():
+        return None
+    if is_run(path):
+        return path
+    if path.is_dir() or ("/" in name and ":" not in name):
+        raise UsageError(f"no training run in {name}: it has no {ABOUT}")
+    return None
 
 
 def load_trained(name: str, weights: Path | None = None) -> Trained:

@@ -1,6 +1,7 @@
 """From photographs to a trained network, its evaluation and a C file, as a stranger types it."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from flyweight.cli import training_card
 from flyweight.cli.app import run
+from flyweight.cli.output import Bar
 from flyweight.training.folder import read_about
 from flyweight.zoo.weights import load_pretrained
 from tests.cli.typed import A_FEW_STEPS, NAME, STEPS, said
@@ -25,10 +28,28 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photographs in a folder for each class, and a run of a few steps on them."""
     folder = tmp_path_factory.mktemp("here")
     image_folder(folder / "photos", 48)
-    code = run(["train", NAME, "--data", str(folder / "photos"), "--out", str(folder / "run"),
-                *A_FEW_STEPS, "--recipe", "shufflenet_v2"])  # fmt: skip
+    shown: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_card, "SPEED_S", 0.2)
+        patch.setattr(Bar, "show", lambda bar, text, share: shown.append(f"{share:.2f} {text}"))
+        code = run(["train", NAME, "--data", str(folder / "photos"), "--out", str(folder / "run"),
+                    *A_FEW_STEPS, "--recipe", "shufflenet_v2"])  # fmt: skip
     assert code == 0
+    (folder / "shown.txt").write_text("\n".join(shown))
     return folder
+
+
+def test_the_progress_says_what_is_to_be_watched(here: Path) -> None:
+    """The bar adds the time that remains, from the share that is done."""
+    steps = [line for line in (here / "shown.txt").read_text().split("\n") if ", step " in line]
+    number = r"[0-9.]+"
+    for step, line in enumerate(steps, 1):
+        assert re.fullmatch(
+            rf"{step / 4:.2f} epoch {number}, step {step} of 4, {number} images/s,"
+            rf" loss {number}, top-1 {number}%",
+            line,
+        )
+    assert len(steps) == 4
 
 
 def test_the_folder_of_a_run(here: Path) -> None:
@@ -77,6 +98,7 @@ def test_a_run_classifies(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert sum(one["probability"] for one in image["top"]) == pytest.approx(1)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
 def test_from_photographs_to_c(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = here / "c"
@@ -123,6 +145,9 @@ WRONG = (
     (["--option", "stem_stride"], "write KEY=VALUE"),
     (["--option", "stem_stride=3"], "must be 1, 2 or 4, not 3"),
     (["--accumulate", "3"], "a batch of 16 can't be divided among 1 processes with 3 pieces"),
+    (["--skip-limit", "-1"], "--skip-limit must be 0 or more, not -1"),
+    (["--teacher-weights", "x"], "--teacher-weights needs --teacher"),
+    (["--teacher", "runs/nowhere"], "no training run in runs/nowhere: it has no run.json"),
     (["--seed", "-1"], "the seed must be 0 or more, not -1"),
     (["--device", "tpu"], "no device 'tpu'"),
     (["--lr", "0"], "--lr must be more than 0"),
@@ -151,6 +176,7 @@ def test_a_run_that_is_there(here: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "settings.seed (0 there, 3 here)" in error
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_checkpoint(here: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "flyweight.train", NAME, "--data", str(here / "photos"),
@@ -203,7 +229,7 @@ def test_condensenet_is_condensed_when_it_is_trained(
 def test_a_network_of_ones_own(
     here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Trained, evaluated, classified with and exported like one of the zoo."""
+    """Trained, evaluated, classified with, exported and learned from like one of the zoo."""
     monkeypatch.chdir(ROOT)
     image_folder(tmp_path / "train", 48)
     image_folder(tmp_path / "val", 12, 1)
@@ -220,3 +246,9 @@ def test_a_network_of_ones_own(
     exported = json.loads(said(capsys, "export", out, "--out", file, "--json"))
     assert exported["metadata"]["preprocessing"]["crop"] == 12
     assert list(read_about(out).classes) == list(CLASSES)
+    taught = tmp_path / "taught"
+    said(capsys, "train", "tests.training.small:Small", "--data", tmp_path, "--out", taught,
+         "--input", "12", "--batch", "16", "--steps", "2", "--device", "cpu", "--threads", "1",
+         "--teacher", "tests.training.small:Small", "--teacher-weights",
+         out / "weights.safetensors")  # fmt: skip
+    assert read_about(taught).teacher == "tests.training.small:Small"

@@ -1,76 +1,60 @@
 """Learning is real: on real images it reaches what a broken run would miss."""
 
+import importlib
+import json
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-import numpy as np
 import pytest
-import torch
-from torch import nn
 
-from flyweight.nn import Network
-from flyweight.training.folder import read_history
-from flyweight.training.images import Data
-from flyweight.training.recipes import RECIPES
-from flyweight.training.running import Run, train
-from flyweight.training.settings import Settings
-from flyweight.training.sources import in_memory
-from flyweight.zoo import create_model
-from flyweight.zoo.preprocessing import Preprocessing
 from tests.data_dir import shared
-from tests.training.small import ALONE
 
-CLASSES = tuple("0123456789")
-SIDE, IMAGES, BATCH, EPOCHS = 28, 4096, 64, 4
-# A learning rate of 0.15 for 64 images: high enough that it has to fall.
-RECIPE = replace(RECIPES["cosine"], smallest=0.9, learning_rate=2.4, label_smoothing=0.0)
-
-# Top-1 on every fifth test image (2000) of Fashion-MNIST after four epochs, on one core of an AMD
-# EPYC, with one thing changed; seeds 0 and 1 (batch norm: seed 0, with the recipe's own learning
-# rate). The shuffle is within the spread here: what it gives takes a longer training to show.
-MEASURED = {
-    "as it is": (0.794, 0.790),
-    "learning rate constant, without warm-up": (0.7635, 0.735),
-    "units of stride 1 without their shuffle": (0.7895, 0.7805),
-    "batch norm's running statistics never updated": (0.107,),
-}
-LEAST = 0.77
+ROOT = Path(__file__).resolve().parents[2]
+RECORD = ROOT / "results" / "amd-epyc-2-cores" / "learning.json"
+BUDGET = "short"
 
 
-def fashion() -> Data:
-    with np.load(shared("data/fashion_mnist.npz"), allow_pickle=False) as file:
-        x, y, x_test, y_test = (file[f"{a}_{b}"] for b in ("train", "test") for a in "xy")
-    return Data(
-        in_memory(x[:IMAGES], y[:IMAGES], CLASSES, "train"),
-        in_memory(x_test[::5], y_test[::5], CLASSES, "test"),  # they lie in the order of classes
-        "Fashion-MNIST",
-    )
+@pytest.fixture
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """benchmarks/learning.py: the network, the images, and what can be broken."""
+    monkeypatch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
+    return importlib.import_module("learning")
 
 
-def top1(folder: Path, model: Network, epochs: int, data: Data) -> float:
-    preprocessing = Preprocessing(crop=SIDE, resize=SIDE, mean=(0.5,) * 3, std=(0.25,) * 3)
-    settings = Settings(RECIPE, epochs * (IMAGES // BATCH), BATCH)
-    train(
-        Run("shufflenet_v2_x0_5", model, preprocessing, data, settings, "fresh"), folder, ALONE, 1
-    )
-    return read_history(folder)[-1]["val_top1"]
+def recorded(broken: str) -> list[float]:
+    """The accuracies that were measured with one thing broken, a seed each."""
+    rows: list[dict[str, Any]] = json.loads(RECORD.read_text("utf-8"))
+    return [
+        row["right"] / row["n"]
+        for row in rows
+        if row["budget"] == BUDGET and row["broken"] == broken
+    ]
 
 
-def small_shufflenet() -> Network:
-    torch.manual_seed(0)
-    return create_model("shufflenet_v2_x0_5", len(CLASSES), stem_stride=2)
+def least(benchmark: ModuleType) -> float:
+    """What the network as it is has to reach: halfway down to the best of those that miss it."""
+    whole = recorded(benchmark.WHOLE)
+    best = max(top1 for broken in benchmark.MISSED for top1 in recorded(broken))
+    assert best < min(whole)
+    return (best + min(whole)) / 2
+
+
+def top1(benchmark: ModuleType, broken: str, folder: Path, **less: int) -> float:
+    """One of the record's runs, done again, or a shorter one."""
+    budget = replace(benchmark.BUDGETS[BUDGET], **less)
+    data = benchmark.fashion(shared("data/fashion_mnist.npz"), budget)
+    found = benchmark.learned(benchmark.CASES[broken], budget, 0, data, folder)
+    return float(found["right"] / found["n"])
 
 
 @pytest.mark.slow
-def test_shufflenet_learns_real_images(tmp_path: Path) -> None:
-    assert max(MEASURED["learning rate constant, without warm-up"]) < LEAST
-    assert top1(tmp_path, small_shufflenet(), EPOCHS, fashion()) > LEAST
+def test_shufflenet_learns_real_images(tmp_path: Path, benchmark: ModuleType) -> None:
+    assert top1(benchmark, benchmark.WHOLE, tmp_path) > least(benchmark)
 
 
 @pytest.mark.slow
-def test_statistics_that_are_not_updated_are_missed(tmp_path: Path) -> None:
-    model = small_shufflenet()
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 0.0
-    assert top1(tmp_path, model, 1, fashion()) < LEAST / 2
+def test_statistics_that_are_not_updated_are_missed(tmp_path: Path, benchmark: ModuleType) -> None:
+    assert top1(benchmark, benchmark.FROZEN, tmp_path, epochs=1) < least(benchmark) / 2

@@ -3,9 +3,11 @@
 import json
 import math
 import os
+import resource
 import shutil
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,7 @@ def losses(
     model: Callable[[], nn.Module] = Small,
     teacher: Teacher | None = None,
     resume: bool = False,
+    by: signal.Signals = signal.SIGTERM,
     **settings: object,
 ) -> tuple[list[float], Outcome]:
     """The losses of a small run's steps, as it is told to stop after one of them."""
@@ -75,7 +78,7 @@ def losses(
         if step.result is not None:
             found.append(step.result.loss)
             if step.step == stop_after:
-                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), by)
 
     torch.manual_seed(7)
     run = replace(run_of(model(), data(), **settings), teacher=teacher)
@@ -252,6 +255,14 @@ def test_an_interrupted_run_is_the_uninterrupted_one(
     assert len(whole) == 3
 
 
+def test_ctrl_c_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
+    straight, _ = losses(tmp_path / "straight")
+    first, outcome = losses(tmp_path / "broken", stop_after=6, by=signal.SIGINT)
+    assert outcome.interrupted
+    rest, _ = losses(tmp_path / "broken", resume=True)
+    assert [*first, *rest] == straight
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("c++"), reason="no C++ compiler")
 def test_compiled_it_learns_the_same(tmp_path: Path) -> None:
@@ -306,7 +317,31 @@ def test_no_checkpoint_that_can_be_read(tmp_path: Path) -> None:
         losses(tmp_path, resume=True)
 
 
-def test_a_full_disk_leaves_the_last_checkpoint(
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file may grow beyond 4 kB: a write fails in its middle, as on a disk that fills up."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
+    straight, _ = losses(tmp_path / "straight")
+    folder = tmp_path / "broken"
+    losses(folder, stop_after=6)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert len(before["checkpoint-000000006.ckpt"]) > 4096
+    with full_disk(), pytest.raises(FlyweightError, match=r"can't write .*ckpt: File too large"):
+        losses(folder, stop_after=7, resume=True)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    rest, _ = losses(folder, resume=True)
+    assert rest == straight[6:]
+
+
+def test_what_was_not_synced_is_no_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses(tmp_path, stop_after=6)
@@ -319,6 +354,16 @@ def test_a_full_disk_leaves_the_last_checkpoint(
     with pytest.raises(FlyweightError, match=r"can't write .*: No space left on device"):
         losses(tmp_path, stop_after=7, resume=True)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_what_a_killed_run_was_writing_is_taken_away(tmp_path: Path) -> None:
+    losses(tmp_path, stop_after=6)
+    before = {path.name for path in tmp_path.iterdir()}
+    for name in (".checkpoint-000000007.ckpt.x8_1", ".weights.safetensors.abc", ".hidden"):
+        (tmp_path / name).write_bytes(b"half")
+    losses(tmp_path, stop_after=7, resume=True)
+    after = {path.name for path in tmp_path.iterdir()}
+    assert after == {*before, "checkpoint-000000007.ckpt", ".hidden"}
 
 
 def test_only_the_last_checkpoints_are_kept(tmp_path: Path) -> None:

@@ -185,6 +185,7 @@ WRONG = (
     ("objects.npz", FlyweightError, "can't read .*objects.npz"),
     ("empty.tar", UsageError, "no images with a class"),
     ("no.tar", FlyweightError, "can't read .*no.tar"),
+    ("s-{3..1}.tar", UsageError, "names no shard; write the smaller number first"),
 )
 
 

@@ -35,7 +35,8 @@ with joined(torch.device("cpu")) as team:
             found.append((step.result.loss, step.result.right, step.result.images))
         if step.step == int(sys.argv[4]):
             os.kill(os.getpid(), signal.SIGTERM)
-    outcome = train(run, out / "run", team, 1, resume=True, show=show)
+    folder = out / f"run{team.rank if sys.argv[5:] else ''}"
+    outcome = train(run, folder, team, 1, resume=True, show=show)
     if team.first:
         (out / "found.json").write_text(json.dumps(found))
 """
@@ -46,22 +47,26 @@ def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def losses(
-    folder: Path, processes: int, norm: str, accumulate: int, stop: int = 0
-) -> list[list[float]]:
-    """Each step's loss, right answers and images, by torchrun or in one process."""
+def done(folder: Path, processes: int, *args: str | int) -> subprocess.CompletedProcess[str]:
+    """The program by torchrun, or in one process."""
     folder.mkdir(exist_ok=True)
     program = folder / "program.py"
     program.write_text(PROGRAM)
     start = [sys.executable]
     if processes > 1:
         start += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command = [*start, str(program), norm, str(accumulate), str(folder), str(stop)]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False,
-        timeout=300,
+    return subprocess.run(
+        [*start, str(program), *map(str, args)], cwd=ROOT, env=environment(), capture_output=True,
+        text=True, check=False, timeout=300,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+
+
+def losses(
+    folder: Path, processes: int, norm: str, accumulate: int, stop: int = 0
+) -> list[list[float]]:
+    """Each step's loss, right answers and images."""
+    ended = done(folder, processes, norm, accumulate, folder, stop)
+    assert ended.returncode == 0, ended.stderr
     found: list[list[float]] = json.loads((folder / "found.json").read_text())
     return found
 
@@ -92,6 +97,16 @@ def test_two_processes_go_on_as_one_did(tmp_path: Path) -> None:
     assert (len(first), len(rest)) == (3, 7)
     for one, two in zip(straight, [*first, *rest], strict=True):
         assert two[0] == pytest.approx(one[0], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_processes_that_see_different_folders(tmp_path: Path) -> None:
+    """On machines without a folder in common the second would begin anew beside the first."""
+    losses(tmp_path, 1, "plain", 1, stop=3)
+    (tmp_path / "run").rename(tmp_path / "run0")
+    ended = done(tmp_path, 2, "plain", 1, tmp_path, 0, "apart")
+    assert ended.returncode != 0
+    assert "the processes find different checkpoints in" in ended.stderr
 
 
 COMMAND = (

@@ -1,10 +1,9 @@
 """`flyweight train`: a network learns from images."""
 
-import ast
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,20 +11,13 @@ from flyweight.cli.arguments import positive, seconds
 from flyweight.cli.keeping import INTERRUPTED
 from flyweight.cli.options import Json
 from flyweight.cli.output import Bar, as_json, note
+from flyweight.cli.training_networks import network, teacher_of
 from flyweight.errors import FlyweightError, UsageError
 from flyweight.files import check_folder
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from flyweight.training.images import Data
     from flyweight.training.loop import Outcome, Progress
     from flyweight.training.recipes import Recipe
-    from flyweight.training.settings import Teacher
-    from flyweight.zoo.preprocessing import Preprocessing
-
-SIDE_OF_OTHERS = 224
-"""The input side of a network that isn't of the zoo, where --input doesn't name one."""
 
 
 def train_command(
@@ -91,7 +83,7 @@ def train_command(
         float | None, typer.Option(help="Decay of the weights' moving average; 0 for none.")
     ] = None,
     teacher: Annotated[
-        str | None, typer.Option(help="A trained network to learn from: a name, or a run's folder.")
+        str | None, typer.Option(help="To learn from: a trained network, a run, or a factory.")
     ] = None,
     teacher_weights: Annotated[
         Path | None, typer.Option(help="The teacher's weights; a run has its own.")
@@ -140,6 +132,8 @@ def train_command(
             positive(text, number)
     if not 0 < centre <= 1:
         raise UsageError(f"--centre must be more than 0 and at most 1, not {centre:g}")
+    if teacher_weights is not None and teacher is None:
+        raise UsageError("--teacher-weights needs --teacher: whose weights they are")
     every_s = seconds(checkpoint)
 
     import torch
@@ -158,8 +152,10 @@ def train_command(
         if lr is not None:
             chosen = _with_rate(chosen, lr, size)
         torch.manual_seed(seed)
-        model, preprocessing = _model(name, weights, images, input, centre, option or [])
-        taught = None if teacher is None else _teacher(teacher, teacher_weights, images)
+        model, preprocessing = network(name, weights, images, input, centre, option or [])
+        taught = None
+        if teacher is not None:
+            taught = teacher_of(teacher, teacher_weights, images, preprocessing)
         settings = Settings(
             chosen, length, size, accumulate, seed, precision, sync_norm, compiled,
             skip_limit=skip_limit,
@@ -257,88 +253,6 @@ def _with_rate(recipe: "Recipe", rate: float, batch: int) -> "Recipe":
     if not 0 < rate < float("inf"):
         raise UsageError(f"--lr must be more than 0, not {rate:g}")
     return replace(recipe, learning_rate=rate, batch=batch)
-
-
-def _model(
-    name: str,
-    weights: Path | None,
-    images: "Data",
-    side: int | None,
-    centre: float,
-    options: list[str],
-) -> "tuple[nn.Module, Preprocessing]":
-    """The network for these classes, and how images become its inputs."""
-    from dataclasses import replace
-
-    from flyweight.api import as_model
-    from flyweight.evaluating import outputs
-    from flyweight.training.folder import is_run, weights_of
-    from flyweight.zoo import create_model, model_info
-    from flyweight.zoo.preprocessing import IMAGENET
-    from flyweight.zoo.weights import load_pretrained, load_weights
-
-    classes = len(images.train.classes)
-    file = weights_of(weights) if weights is not None and is_run(weights) else weights
-    preprocessing, own = IMAGENET, SIDE_OF_OTHERS
-    if ":" in name:
-        if options:
-            raise UsageError(f"--option is for networks of the zoo, not for {name}")
-        model = as_model(name)
-        if file is not None:
-            load_weights(model, file)
-        given = outputs(model, side or own)
-        if given != classes:
-            raise UsageError(f"{name} has {given} outputs, and there are {classes} classes")
-    elif file is not None:
-        if options:
-            raise UsageError("--option: the weights say which form the network has")
-        own = model_info(name).resolution
-        pretrained = load_pretrained(name, file, classes)
-        model, preprocessing = pretrained.model, pretrained.loaded.preprocessing
-        own = preprocessing.crop
-    else:
-        own = model_info(name).resolution
-        model = create_model(name, classes, **dict(map(_option, options)))
-    size = side or own
-    if file is None or size != preprocessing.crop:
-        preprocessing = replace(preprocessing, crop=size, resize=max(round(size / centre), size))
-    outputs(model, size)
-    return model, preprocessing
-
-
-def _option(text: str) -> tuple[str, Any]:
-    """Read "KEY=VALUE": a number, a tuple, True, False, None, or else text.
-
-    Raises:
-        UsageError: no "=".
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not key.isidentifier():
-        raise UsageError(f"--option {text!r}: write KEY=VALUE, as in stem_stride=2")
-    try:
-        return key, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return key, value
-
-
-def _teacher(name: str, weights: Path | None, images: "Data") -> "Teacher":
-    """The network to learn from.
-
-    Raises:
-        UsageError: one for other classes.
-    """
-    from flyweight.evaluating import outputs
-    from flyweight.trained import load_trained
-    from flyweight.training.settings import Teacher
-
-    trained = load_trained(name, weights)
-    own, theirs = images.train.classes, trained.classes
-    given = outputs(trained.model, trained.preprocessing.crop)
-    if given != len(own) or (theirs and theirs != own):
-        raise UsageError(
-            f"--teacher {name} knows {given} classes, which aren't those of the images"
-        )
-    return Teacher(trained.model, trained.preprocessing)
 
 
 def _start(weights: Path | None, seed: int) -> str:

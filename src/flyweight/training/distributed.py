@@ -41,6 +41,11 @@ class Team:
         distributed.all_reduce(total, group=self.control)
         return [float(value) for value in total]
 
+    def agree(self, value: float) -> bool:
+        """Whether a value is the same in all processes; all get the same answer."""
+        total, squares = self.sums([value, value * value])
+        return total * total == self.world * squares
+
     def average_buffers(self, module: nn.Module) -> None:
         """Give each floating-point buffer its mean over all processes."""
         if self.world > 1:

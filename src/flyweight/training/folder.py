@@ -129,6 +129,13 @@ def begin(folder: Path, about: About, resume: bool) -> tuple[dict[str, Any] | No
     return None, []
 
 
+def sweep(folder: Path) -> None:
+    """Take away what a killed process was writing: it has the name of no file yet."""
+    for name in (ABOUT, WEIGHTS, HISTORY, CARD, CURVES, "checkpoint-*.ckpt"):
+        for path in folder.glob(f".{name}.*"):
+            path.unlink(missing_ok=True)
+
+
 def write_about(folder: Path, about: About) -> None:
     """Write what a run is.
 

@@ -124,15 +124,14 @@ _ROWS = (
     Recipe(
         "cosine",
         "no paper: what is usual for small sets of images",
-        "The learning rate and the decay are ShuffleNet's.",
-        0.5, 1024, epochs=30, schedule="cosine", warm_up=1.0, label_smoothing=0.1, smallest=0.35,
+        "The learning rate of an image (0.5 for 1024) and the decay are ShuffleNet's.",
+        0.03125, 64, epochs=30, schedule="cosine", warm_up=1.0, label_smoothing=0.1, smallest=0.35,
     ),
     Recipe(
         "finetune",
         "no paper: what is usual for trained weights on other images",
-        "A learning rate of 0.01 for 64 images, along a cosine; crops show half of an image or"
-        " more.",
-        0.16, 1024, epochs=20, schedule="cosine", warm_up=1.0, label_smoothing=0.1, smallest=0.5,
+        "Crops show half of an image or more.",
+        0.01, 64, epochs=20, schedule="cosine", warm_up=1.0, label_smoothing=0.1, smallest=0.5,
         colour=0.2,
     ),
 )  # fmt: skip

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from torch import nn
 
+from flyweight.errors import FlyweightError
 from flyweight.training.distributed import Team
-from flyweight.training.folder import About, RunFiles, begin, write_about
+from flyweight.training.folder import About, RunFiles, begin, sweep, write_about
 from flyweight.training.images import Data
 from flyweight.training.loop import Course, Outcome, Progress, learn
 from flyweight.training.settings import Settings, Teacher, check
@@ -74,12 +75,14 @@ def train(
 
     Raises:
         UsageError: impossible settings, or a folder with a run that isn't to be continued.
-        FlyweightError: images or checkpoints that can't be read, a loss that isn't finite, or
-            files that can't be written.
+        FlyweightError: images or checkpoints that can't be read, checkpoints that the processes
+            don't share, a loss that isn't finite, or files that can't be written.
     """
     check(run.model, run.settings, team)
     about = run.about()
     state, damaged = begin(folder, about, resume)
+    if team.first:
+        sweep(folder)
     for sentence in damaged:
         note(f"{sentence}: going on from the checkpoint before")
     learning = learner(run.model, run.settings, team)
@@ -90,7 +93,10 @@ def train(
         note(f"going on after step {learning.step} of {run.settings.steps}")
     elif team.first:
         write_about(folder, about)
-    team.sums([0.0])  # the folder is there for all
+    if not team.agree(float(learning.step)):  # and from here on the folder is there for all
+        raise FlyweightError(
+            f"the processes find different checkpoints in {folder}: machines must share it"
+        )
     files = RunFiles(folder, about, team.first, every_s, watch)
     course = Course(
         run.data, run.preprocessing, run.settings, team, files, workers, run.teacher, show

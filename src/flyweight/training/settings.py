@@ -104,11 +104,13 @@ def check(model: nn.Module, settings: Settings, team: Team) -> None:
     """Refuse what can't be done.
 
     Raises:
-        UsageError: an unknown precision, a seed below 0, a batch that the pieces don't divide, or
-            an average of a network that chooses its inputs.
+        UsageError: an unknown precision, a seed or a limit below 0, a batch that the pieces don't
+            divide, or an average of a network that chooses its inputs.
     """
     if settings.seed < 0:
         raise UsageError(f"the seed must be 0 or more, not {settings.seed}")
+    if settings.skip_limit < 0:
+        raise UsageError(f"--skip-limit must be 0 or more, not {settings.skip_limit}")
     if settings.recipe.average and condenses(model):
         raise UsageError("an average of different choices of inputs is none: leave --average out")
     if settings.precision not in get_args(Precision):

@@ -49,11 +49,17 @@ class Member:
 
 
 def expanded(text: str) -> list[str]:
-    """The shards that "train-{000..146}.tar" names, in order; others as they are."""
+    """The shards that "train-{000..146}.tar" names, in order; others as they are.
+
+    Raises:
+        UsageError: braces that count down.
+    """
     match = _BRACES.search(text)
     if not match:
         return [text]
     first, last = match[1], match[2]
+    if int(first) > int(last):
+        raise UsageError(f"{text}: {match[0]} names no shard; write the smaller number first")
     numbers = (f"{number:0{len(first)}}" for number in range(int(first), int(last) + 1))
     return [
         one for n in numbers for one in expanded(text[: match.start()] + n + text[match.end() :])

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from flyweight.cli.app import run
+from flyweight.compress import read_container
 from flyweight.trained import load_trained
 from tests.cli.typed import A_FEW_STEPS, NAME, said
 from tests.training.small import image_folder
 
+FACTORY = "tests.training.small:Small"
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--epochs", "1", "--batch", "16", "--workers", "1", "--device", "cpu", "--budget", "0.5s",
          "--engine", "eager")  # fmt: skip
@@ -69,6 +71,26 @@ def test_without_images(here: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "top-1" not in out
 
 
+def test_a_network_of_ones_own(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its factory: with training, without, and from a file of its own weights."""
+    fwc, plain = tmp_path / "own.fwc", tmp_path / "own.safetensors"
+    out = json.loads(
+        said(capsys, "compress", FACTORY, "--data", here / "photos", "--input", "12", "--density",
+             "0.5", "--bits", "3", "--out", fwc, *QUICK, "--json")
+    )  # fmt: skip
+    assert [row["bits"] for row in out["steps"]] == [32, 32, 32, 3, 3, 3]
+    assert out["steps"][-1]["density"] == pytest.approx(0.5, abs=0.01)
+    said(capsys, "decompress", fwc, "--out", plain)
+    again = tmp_path / "again.fwc"
+    said(capsys, "compress", FACTORY, "--weights", plain, "--input", "12", "--bits", "3", "--out",
+         again, "--budget", "0.1s", "--engine", "eager")  # fmt: skip
+    assert {name: one.tolist() for name, one in read_container(again).values().items()} == {
+        name: one.tolist() for name, one in read_container(fwc).values().items()
+    }
+
+
 WRONG = {
     "nothing": ((), 2, "give a network and --out FILE"),
     "no out": (("run",), 2, "give a network and --out FILE"),
@@ -83,6 +105,7 @@ WRONG = {
     "inspecting": (("run", "--inspect", "x.fwc"), 2, "give no network"),
     "no file": (("--inspect", "none.fwc"), 1, "No such file"),
     "a network": (("shufflenet_v9", "--out", "x.fwc"), 2, "unknown model"),
+    "a factory": (("tests.training.small:none", "--out", "x.fwc"), 2, "has no function 'none'"),
     "no weights": ((NAME, "--out", "x.fwc"), 2, "give --weights FILE"),
     "not SqueezeNet": (("run", "--out", "x.net", "--budget", "0.1s"), 1, "SqueezeNet 1.0 with"),
 }

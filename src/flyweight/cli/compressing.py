@@ -61,7 +61,8 @@ def show_stages(
     if json:
         as_json({"network": name, "file": str(out), "engine": engine, "steps": found})
         return
-    print(f"{name}: {rows[0].bytes:,} bytes become {size:,}, a {rows[0].bytes / size:.1f}th")
+    times = rows[0].bytes / size
+    print(f"{name}: {rows[0].bytes:,} bytes become {size:,}, {times:.1f} times fewer")
     with_accuracy = last.accuracy is not None
     table(
         ["step", "density", "bits", "bytes", "times smaller",
@@ -153,8 +154,8 @@ def show_repacked(out: Path, size: int, packed: "Packed", json: bool) -> None:
     if json:
         as_json({"file": str(out), "bytes": size, "bytes_before": before})
         return
-    print(f"wrote {out}: {size:,} bytes, a {before / size:.1f}th of {before:,}; its weights are")
-    print("those of the file that was read, code by code")
+    print(f"wrote {out}: {size:,} bytes, {before / size:.1f} times fewer than {before:,}")
+    print("its weights are those of the file that was read, code by code")
 
 
 def show_content(path: Path, json: bool) -> int:
@@ -206,7 +207,7 @@ def _print_content(path: Path, size: int, sizes: "Sequence[LayerSize]") -> None:
     others = sum(one.plain for one in plain)
     heads = size - others - sum(one.after for one in coded)
     print(
-        f"{path}: {size:,} bytes, a {before / size:.1f}th of {before:,}: codebooks"
+        f"{path}: {size:,} bytes, {before / size:.1f} times fewer than {before:,}: codebooks"
         f" {sum(one.codebook for one in coded):,}, codes {sum(one.codes for one in coded):,}, gaps"
         f" {sum(one.gaps for one in coded):,}, {len(plain)} other tensors {others:,}, names and"
         f" metadata {heads:,}"

@@ -54,7 +54,7 @@ def study_named(
     """A study, with a reading of what its paper leaves open.
 
     Args:
-        name: e.g. "g1".
+        name: e.g. "g1"; "-" stands for "_".
         joined: see `guidelines`.
         middle: likewise.
         model: see `figure4`.
@@ -63,6 +63,7 @@ def study_named(
     Raises:
         UsageError: there is none of this name, or weights for one that has no use for them.
     """
+    name = name.replace("-", "_")
     if name not in STUDIES:
         raise unknown("study", name, list(STUDIES), "'flyweight study list' shows all")
     if weights is not None and name != "figure4":

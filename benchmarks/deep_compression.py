@@ -35,7 +35,7 @@ NAME = "squeezenet_1_0"
 FILE = "deep_compression.json"
 BUDGET = "40s"
 SQUEEZENET_BITS = (8, 6, 5, 4)
-SMALL = (("0.5", "2", "6"),)
+SMALL = (("0.3", "1", "6"), ("0.3", "1", "4"), ("0.5", "2", "6"))
 """Densities, rounds of pruning, and bits."""
 EPOCHS = "2"
 
@@ -86,27 +86,10 @@ def small(trained: str, images: str, work: Path, *plan: str) -> dict[str, Any]:
     if like and not checkpoints.exists():  # pruning is the same for all bits
         shutil.copytree(like[0], checkpoints, ignore=shutil.ignore_patterns("share"))
     with tempfile.TemporaryDirectory() as folder:
-        found = said(
-            "compress",
-            trained,
-            "--data",
-            images,
-            "--density",
-            density,
-            "--rounds",
-            rounds,
-            "--bits",
-            bits,
-            "--epochs",
-            EPOCHS,
-            "--work",
-            str(checkpoints),
-            "--resume",
-            "--out",
-            str(Path(folder, "small.fwc")),
-            "--budget",
-            BUDGET,
-        )
+        found = said("compress", trained, "--data", images, "--density", density, "--rounds",
+                     rounds, "--bits", bits, "--epochs", EPOCHS, "--work", str(checkpoints),
+                     "--resume", "--out", str(Path(folder, "small.fwc")), "--budget",
+                     BUDGET)  # fmt: skip
     about = json.loads(Path(trained, "run.json").read_text(encoding="utf-8"))
     return {
         "network": about["network"], "density": float(density), "rounds": int(rounds),

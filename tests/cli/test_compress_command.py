@@ -58,6 +58,9 @@ def test_a_run_and_back(here: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert sum(one["after"] for one in inspected["tensors"]) < last["bytes"]
     message = said(capsys, "evaluate", NAME, "--weights", fwc, "--data", here, code=1)
     assert "is compressed: 'flyweight decompress" in message
+    message = said(capsys, "compress", "squeezenet_1_1", "--weights", fwc, "--out",
+                   tmp_path / "x.fwc", code=1)  # fmt: skip
+    assert message.startswith(f"flyweight: {fwc}: ")
     # Here a compressed file is weights too, and is written again as it is.
     again = tmp_path / "again.fwc"
     said(capsys, "compress", NAME, "--weights", fwc, "--out", again)
@@ -99,6 +102,7 @@ WRONG = {
     "bits": (("run", "--out", "x.fwc", "--bits", "9"), 2, "--bits must be 1 to 8"),
     "density": (("run", "--out", "x.fwc", "--density", "2"), 2, "more than 0 and at most 1"),
     "a layer": (("run", "--out", "x.fwc", "--density", "y=0.5"), 2, "no layer matches 'y'"),
+    "an engine": (("run", "--out", "x.fwc", "--engine", "onyx"), 2, "unknown engine 'onyx'"),
     "epochs": (("run", "--out", "x.fwc", "--epochs", "-1"), 2, "--epochs must be 0 or more"),
     "val alone": (("run", "--out", "x.fwc", "--val", "photos"), 2, "--val goes with --data"),
     "images": (("run", "--out", "x.fwc", "--data", "none"), 1, "no such folder"),

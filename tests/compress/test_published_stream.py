@@ -1,5 +1,6 @@
 """SqueezeNet as its authors published it compressed: read, written, and put into Huffman codes."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,18 @@ def test_the_network_runs_with_it(tmp_path: Path) -> None:
     assert ours.loaded.preprocessing == theirs.loaded.preprocessing
     for key, tensor in theirs.model.state_dict().items():
         assert tensor.equal(ours.model.state_dict()[key]), key
+
+
+def test_it_is_inspected(capsys: pytest.CaptureFixture[str]) -> None:
+    """Entries of 12 bits; the 26 counts at its head are all that isn't a tensor's."""
+    assert run(["compress", "--inspect", str(stream()), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    layers = [one for one in found["tensors"] if one["bits"] is not None]
+    assert len(layers) == 26
+    assert sum(one["entries"] for one in layers) == sum(one["codes"] for one in layers) == 422_083
+    assert sum(one["after"] for one in found["tensors"]) + 4 * 26 == found["bytes"] == 675_763
+    assert run(["compress", "--inspect", str(stream())]) == 0
+    assert "33.4% of 1,244,448 weights" in capsys.readouterr().out
 
 
 def test_damaged_streams(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from flyweight.cli.arguments import positive, seconds
 from flyweight.cli.keeping import INTERRUPTED
 from flyweight.cli.options import Json
 from flyweight.cli.output import Bar, note
-from flyweight.errors import FlyweightError, UsageError
+from flyweight.errors import FlyweightError, UsageError, WeightsError
 from flyweight.files import check_writable
 
 if TYPE_CHECKING:
@@ -134,6 +134,9 @@ def compress_command(
     from flyweight.cli.compressing import show_repacked, show_stages
     from flyweight.compress.files import is_packed, read_packed, write_packed
     from flyweight.compress.pipeline import compress
+    from flyweight.engines import Options, engine_named
+
+    engine_named(engine).check(Options(1))
 
     packed = read_packed(weights) if weights is not None and is_packed(weights) else None
     if packed is not None and bits is None and density is None and data is None:
@@ -209,7 +212,10 @@ def _trained(
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "weights.safetensors"
         decompress(packed, plain)
-        return _with_weights(name, plain, side)
+        try:
+            return _with_weights(name, plain, side)
+        except WeightsError as error:
+            raise WeightsError(str(error).replace(str(plain), str(weights))) from None
 
 
 def _with_weights(name: str, weights: Path | None, side: int | None) -> "Trained":

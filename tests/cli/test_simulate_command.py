@@ -150,10 +150,18 @@ def test_pictures(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     png, html = tmp_path / "layers.png", tmp_path / "layers.html"
     names = ["squeezenet_1_1", "mobilenet_v1_x0_25"]
     assert run(["simulate", *names, "--png", str(png), "--html", str(html)]) == 0
+    capsys.readouterr()
     assert png.read_bytes().startswith(b"\x89PNG")
     page = html.read_text(encoding="utf-8")
     assert "Simulated, not measured" in page
     assert all(name in page for name in names)
+    assert page.count('data-chart="chart-time-') == page.count('data-chart="chart-util') == 2
+    for figure in ("DRAM KB", "k buffer words", "M energy", "stationary", "our reading"):
+        assert figure in page
+    (found,) = told(capsys, names[0])
+    for layer in found["layers"]:
+        assert f'<th scope="row">{layer["name"]}</th>' in page
+        assert f"<td>{layer['cycles'] / 1e3:,.1f}</td>" in page
     assert 'src="http' not in page  # it needs nothing from the network
     capsys.readouterr()
     assert run(["simulate", names[0], "--png", str(tmp_path / "no" / "a.png")]) == 1

@@ -93,7 +93,9 @@ def simulate_command(
     ] = None,
     json: Json = False,
     png: Annotated[Path | None, typer.Option(help="Draw time and utilisation by layer.")] = None,
-    html: Annotated[Path | None, typer.Option(help="The same, as a page.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="The same as a page, with every layer's figures.")
+    ] = None,
 ) -> None:
     """Simulate networks on an array of processing elements: cycles, traffic and energy by layer.
 
@@ -137,12 +139,14 @@ def simulate_command(
         as_json(_as_json(found))
     else:
         _print(found, accelerator, compare, advice, choices)
-    if png is not None or html is not None:
-        from flyweight.report.accelerator import write_simulations
+    if png is not None:
+        from flyweight.report.accelerator import write_simulations_png
 
-        for path in (png, html):
-            if path is not None:
-                write_simulations(found, path, "png" if path is png else "html")
+        write_simulations_png(found, png)
+    if html is not None:
+        from flyweight.report.simulations import write_simulations_html
+
+        write_simulations_html(found, html)
 
 
 def _energy(text: str) -> tuple[str, float]:

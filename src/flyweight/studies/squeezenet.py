@@ -159,7 +159,7 @@ def _table_2_case(name: str, way: str, bits: str, *published: float | None) -> C
         assert before is not None
         assert after is not None
         build = partial(factored_network, zoo, after / before)
-    label = f"{name}, {way}" + ("" if bits == "32 bit" else f", {bits}")
+    label = f"{name}, {way if bits == '32 bit' else bits}"
     return Case(label, build, (3, _SIDE, _SIDE), (top1, top5, after))
 
 

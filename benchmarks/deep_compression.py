@@ -2,19 +2,22 @@
 
 Writes results/<machine>/deep_compression.json, from which docs/compress.md is generated: an entry
 for each network, with the size of every step, its accuracy, and its time beside the first step's.
-What is there is left out, so that an interrupted run goes on. A few minutes each:
+What is there is left out, and training goes on with what is in WORK, so that an interrupted run
+goes on. A few minutes for each step of SqueezeNet, and as long as training takes for the other:
 
-    python benchmarks/deep_compression.py STREAM IMAGES LABELS RUN SMALL
+    python benchmarks/deep_compression.py STREAM IMAGES LABELS RUN SMALL WORK
 
 Args:
     STREAM: compressed_SqueezeNet.net, as SqueezeNet's authors published it.
     IMAGES, LABELS: images of 227 x 227 pixels, and a text file with the class of each.
     RUN, SMALL: a folder that examples/train_on_small_images.py wrote, and the images it read.
+    WORK: a folder for checkpoints.
 """
 
 import contextlib
 import io
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -32,7 +35,9 @@ NAME = "squeezenet_1_0"
 FILE = "deep_compression.json"
 BUDGET = "40s"
 SQUEEZENET_BITS = (8, 6, 5, 4)
-SMALL_BITS, DENSITY, EPOCHS = ("6", "4"), "0.3", "2"
+SMALL = (("0.3", "1", "6"), ("0.3", "1", "4"), ("0.5", "2", "6"))
+"""Densities, rounds of pruning, and bits."""
+EPOCHS = "2"
 
 
 def said(*args: str) -> Any:
@@ -73,25 +78,34 @@ def stream_size(stream: str) -> dict[str, Any]:
     return {"network": NAME, "stream_bytes": Path(stream).stat().st_size, "entropy_bytes": bits / 8}
 
 
-def small(trained: str, images: str, bits: str) -> dict[str, Any]:
+def small(trained: str, images: str, work: Path, *plan: str) -> dict[str, Any]:
     """A network trained here: pruned, shared, and trained between the steps."""
+    density, rounds, bits = plan
+    checkpoints = work / f"{density}-{rounds}-{bits}"
+    like = [folder for folder in work.glob(f"{density}-{rounds}-*") if folder != checkpoints]
+    if like and not checkpoints.exists():  # pruning is the same for all bits
+        shutil.copytree(like[0], checkpoints, ignore=shutil.ignore_patterns("share"))
     with tempfile.TemporaryDirectory() as folder:
-        found = said("compress", trained, "--data", images, "--density", DENSITY, "--bits", bits,
-                     "--epochs", EPOCHS, "--out", str(Path(folder, "small.fwc")), "--budget",
+        found = said("compress", trained, "--data", images, "--density", density, "--rounds",
+                     rounds, "--bits", bits, "--epochs", EPOCHS, "--work", str(checkpoints),
+                     "--resume", "--out", str(Path(folder, "small.fwc")), "--budget",
                      BUDGET)  # fmt: skip
     about = json.loads(Path(trained, "run.json").read_text(encoding="utf-8"))
     return {
-        "network": about["network"], "bits": int(bits), "epochs": EPOCHS, "engine": found["engine"],
+        "network": about["network"], "density": float(density), "rounds": int(rounds),
+        "bits": int(bits), "epochs": int(EPOCHS), "engine": found["engine"],
         "steps": found["steps"],
     }  # fmt: skip
 
 
-def main(stream: str, images: str, labels: str, trained: str, small_images: str) -> int:
+def main(stream: str, images: str, labels: str, trained: str, small_images: str, work: str) -> int:
     todo: dict[str, Callable[[], dict[str, Any]]] = {"stream": lambda: stream_size(stream)}
     for bits in SQUEEZENET_BITS:
         todo[f"squeezenet {bits}"] = lambda bits=bits: squeezenet(stream, images, labels, bits)
-    for few in SMALL_BITS:
-        todo[f"small {few}"] = lambda few=few: small(trained, small_images, few)
+    for plan in SMALL:
+        todo[f"small {' '.join(plan)}"] = lambda plan=plan: small(
+            trained, small_images, Path(work), *plan
+        )
     path = RESULTS / machine_name() / FILE
     rows = kept_rows(path)
     for case, measured in todo.items():
@@ -104,6 +118,6 @@ def main(stream: str, images: str, labels: str, trained: str, small_images: str)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 6:
+    if len(sys.argv) != 7:
         sys.exit(__doc__)
     sys.exit(main(*sys.argv[1:]))

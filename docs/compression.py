@@ -1,15 +1,26 @@
-"""The tables of docs/compress.md, from the committed record of benchmarks/deep_compression.py."""
+"""The tables of docs/compress.md, from the committed records.
+
+Those of benchmarks/deep_compression.py, and of the study of SqueezeNet's Table 2.
+"""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from flyweight.records import Record, paired_ratio, read_records
+from flyweight.studies import STUDIES, Table, case_cost, settings_of, study_result
+from flyweight.studies.results import series_records
+
 ROOT = Path(__file__).resolve().parents[1]
-RECORD = ROOT / "results" / "amd-epyc-2-cores" / "deep_compression.json"
+RECORDS = sorted((ROOT / "results").glob("*/deep_compression.json"))
+STUDY = "squeezenet_table2"
+TIMES = ROOT / "results" / "amd-epyc-avx512-2-cores" / "studies" / f"{STUDY}.jsonl"
 
 
 def _rows() -> dict[str, dict[str, Any]]:
-    rows = json.loads(RECORD.read_text(encoding="utf-8"))
+    """By case, of all machines; each case was measured on one."""
+    rows = [row for path in RECORDS for row in json.loads(path.read_text(encoding="utf-8"))]
     return {row["case"]: row for row in rows}
 
 
@@ -59,19 +70,95 @@ def squeezenet_table() -> str:
 
 
 def small_table() -> str:
-    """A network that was trained here, step by step."""
+    """A network that was trained here, step by step, for each density."""
     rows = [row for case, row in _rows().items() if case.startswith("small")]
     lines = [
-        "| step | density | bits | bytes | smaller | top-1 right | ms | time over the first |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| left, rounds | step | density | bits | bytes | smaller | top-1 right | ms |"
+        " time over the first |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     shared = ("shared", "values trained", "the file")
-    for number, row in enumerate(rows):
+    shown: set[str] = set()
+    for row in rows:
+        left = row["steps"][-1]["density"]
+        plan = f"{left:.0%}, {row.get('rounds', 1)}"
         for step in row["steps"]:
-            if number and step["step"] not in shared:
+            if plan in shown and step["step"] not in shared:
                 continue  # the first steps are the same for all bits
             lines.append(
-                f"| {step['step']} | {step['density']:.1%} | {step['bits']} | {step['bytes']:,} |"
+                f"| {plan if step is row['steps'][0] else ''} | {step['step']} |"
+                f" {step['density']:.1%} | {step['bits']} | {step['bytes']:,} |"
                 f" {step['times_smaller']:.2f} | {_right(step['top1'])} | {_time(step)} |"
             )
+        shown.add(plan)
     return "\n".join(lines)
+
+
+def table_2() -> str:
+    """SqueezeNet's Table 2: the printed size, ours and where it is from, and the time."""
+    study = STUDIES[STUDY]
+    (series,) = study.series
+    records = read_records(TIMES)
+    (setting,) = settings_of(study, records)
+    timed = series_records(study, series, setting, records)
+    (table,) = study_result(study).computed
+    lines = [
+        "| network | compression | paper: MB | here: MB | what that is | paper: top-1, top-5 (%) |"
+        " ms | time over uncompressed |",
+        "| --- | --- | ---: | ---: | --- | ---: | ---: | ---: |",
+    ]
+    for row, case in zip(_named(table), series.cases, strict=True):
+        size, what = _size(row, 4 * case_cost(case).params / 1e6)
+        way = "" if row["compression"] == "none" else f"{row['compression']}, "
+        lines.append(
+            f"| {row['']} | {way}{row['data type']} | {row['compressed'] or row['weights']:g} |"
+            f" {size:.2f} | {what} | {row['top-1 accuracy']:g}, {row['top-5 accuracy']:g} |"
+            f" {_time_over(timed, case.label, row[''])} |"
+        )
+    about = next(iter(timed.values()))
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Times: `flyweight study {STUDY} --engine {setting.engine}`, {about.n} interleaved"
+            f" rounds on one core of {about.environment.cpu}, {about.started[:10]}; random weights,"
+            " pruned and shared as the row says, and decoded, as an engine runs them.",
+        ]
+    )
+
+
+def _named(table: Table) -> list[dict[str, Any]]:
+    """A table's rows by the columns' names; of two of a name the first."""
+    names = [column.name for column in table.columns]
+    return [dict(zip(reversed(names), reversed(row), strict=True)) for row in table.rows]
+
+
+def _size(row: Mapping[str, Any], factored: float) -> tuple[float, str]:
+    """MB of a row's weights, and how they are known."""
+    computed = row["compressed, at the printed densities"]
+    if row["published file"]:
+        huffman = _rows()["squeezenet 8"]["bytes"] / 1e6
+        return row["published file"], f"the published file; {huffman:.2f} in Huffman codes"
+    if row["data type"] == "6 bit":
+        ours = _rows()["squeezenet 6"]
+        right = ours["top1"]["correct"]
+        before = _rows()["squeezenet 8"]["top1"]["correct"]
+        return (
+            ours["bytes"] / 1e6,
+            f"our .fwc of the published file's weights, shared again: names {right} of"
+            f" {ours['n']} images right, not {before}",
+        )
+    if row["compression"] == "none":
+        return row["weights in 32 bits"], "counted"
+    if computed is None:
+        return factored, "computed: factors of linear layers, all of the same share (our reading)"
+    coded = "" if row["data type"] == "32 bit" else ", before Huffman codes"
+    alone = ", the weights alone" if row["data type"] == "32 bit" else ""
+    return computed, f"computed at the published densities{coded}{alone}"
+
+
+def _time_over(timed: Mapping[str, Record], label: str, whole: str) -> str:
+    own, first = timed[label], timed[whole]
+    over = paired_ratio(own.samples_s, first.samples_s)
+    ratio = "1" if own is first else f"{over.value:.2f} ({over.low:.2f}-{over.high:.2f})"
+    return f"{1e3 * own.median_s:.1f} | {ratio}"

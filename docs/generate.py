@@ -249,6 +249,7 @@ PARTS: dict[str, Callable[[Sequence[Record]], str]] = {
     "planted": lambda records: planted.table(),
     "planted_said": lambda records: planted.said(),
     "squeezenet_compressed": lambda records: compression.squeezenet_table(),
+    "squeezenet_table_2": lambda records: compression.table_2(),
     "small_compressed": lambda records: compression.small_table(),
     "int8": lambda records: int8.table(),
     "int8_said": lambda records: int8.said(),

@@ -1,6 +1,7 @@
 """The generated parts of docs/int8.md, from the committed int8.json and int8.jsonl."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,35 @@ from flyweight.evaluating import Change
 from flyweight.records import read_records
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDER = ROOT / "results" / "amd-epyc-2-cores"
+FOLDERS = tuple(sorted(path.parent for path in (ROOT / "results").glob("*/int8.json")))
+"""Of the machines that there are records of."""
+BYTES = ("avx512_vnni", "avx_vnni", "amx_int8")
+"""Instruction sets with a dot product of bytes."""
 SHOWN = 5
 
 
-def entries() -> list[dict[str, Any]]:
+def entries(folder: Path) -> list[dict[str, Any]]:
     """One for each network."""
-    found: list[dict[str, Any]] = json.loads((FOLDER / "int8.json").read_text(encoding="utf-8"))
+    found: list[dict[str, Any]] = json.loads((folder / "int8.json").read_text(encoding="utf-8"))
     return found
+
+
+def machine(folder: Path) -> str:
+    """The machine in a few words."""
+    about = read_records(folder / "int8.jsonl")[0].environment
+    sets = about.instruction_sets
+    widest = "AVX-512" if "avx512f" in sets else "AVX2"
+    product = next((one for one in BYTES if one in sets), None)
+    last = (
+        f"with a dot product of bytes ({product})" if product else "without a dot product of bytes"
+    )
+    return f"{about.cpu}, {widest}, {last}"
+
+
+def by_machine(table: Callable[[list[dict[str, Any]]], str]) -> str:
+    """A table of each machine that has one, under its name."""
+    found = [(folder, table(entries(folder))) for folder in FOLDERS]
+    return "\n\n".join(f"{machine(folder)}:\n\n{text}" for folder, text in found if text)
 
 
 def change_of(entry: dict[str, Any]) -> Change:
@@ -67,30 +89,42 @@ HEAD = [
 
 def table() -> str:
     """Accuracy, size and time before and after."""
-    return "\n".join([*HEAD, *(line for one in entries() for line in rows(one, one["network"]))])
+    return by_machine(
+        lambda found: "\n".join(
+            [*HEAD, *(line for one in found for line in rows(one, one["network"]))]
+        )
+    )
 
 
 def kept() -> str:
     """The same where the worst layers were left in float32."""
-    lines = list(HEAD)
-    for entry in entries():
+    return by_machine(_kept)
+
+
+def _kept(found: list[dict[str, Any]]) -> str:
+    lines: list[str] = []
+    for entry in found:
         if "kept" in entry:
             layers = len(json.loads(entry["kept"]["engines"][0]["about"]["keep"]))
             name = f"{entry['network']}, {layers} of {entry['layers']} layers kept"
             lines += rows(entry["kept"], name)
-    return "\n".join(lines)
+    return "\n".join([*HEAD, *lines]) if lines else ""
 
 
 def spare_bits() -> str:
     """What each choice of the spare bit leaves right on ONNX Runtime."""
-    choices = list(entries()[0]["spare_bit"])
+    return by_machine(_spare_bits)
+
+
+def _spare_bits(entries: list[dict[str, Any]]) -> str:
+    choices = list(entries[0]["spare_bit"])
     lines = [
         "| network | float32 | "
         + " | ".join(f"{one}: right | points (95%)" for one in choices)
         + " |",
         "| --- | ---: |" + " ---: | ---: |" * len(choices),
     ]
-    for entry in entries():
+    for entry in entries:
         found = {name: change_of(entry["spare_bit"][name]) for name in choices}
         before = found[choices[0]].before
         cells = [entry["network"], f"{before.correct} of {before.n}"]
@@ -101,9 +135,12 @@ def spare_bits() -> str:
 
 
 def layers() -> str:
-    """The layers that suffer most, by network."""
+    """The layers that suffer most, by network, on the first machine that it was measured on."""
     lines = ["| network | layer | weights | signal to noise (dB) |", "| --- | --- | --- | ---: |"]
-    for entry in entries():
+    found: dict[str, dict[str, Any]] = {}
+    for entry in (one for folder in FOLDERS for one in entries(folder)):
+        found.setdefault(entry["network"], entry)
+    for entry in found.values():
         for index, one in enumerate(entry["sensitive"][:SHOWN]):
             shape = " x ".join(map(str, one["layer"]["shape"]))
             cells = [
@@ -117,10 +154,15 @@ def layers() -> str:
 
 
 def said() -> str:
-    """The worst and the best in words."""
+    """The worst and the best in words, a paragraph for each machine."""
+    return "\n\n".join(_said(folder) for folder in FOLDERS)
+
+
+def _said(folder: Path) -> str:
+    found = entries(folder)
     pairs = [
         (entry["network"], pair, change_of(pair["change"]))
-        for entry in entries()
+        for entry in found
         for pair in entry["engines"]
     ]
     collapsed = [f"{name} on {pair['engine']}" for name, pair, _ in pairs if pair["collapsed"]]
@@ -132,22 +174,22 @@ def said() -> str:
     lost = sum(change.differs and change.difference < 0 for _, _, change in pairs)
     beaten = [
         entry["network"]
-        for entry in entries()
+        for entry in found
         if entry["beside"]
         and entry["beside"][0]["median_s"] < min(p["int8"]["median_s"] for p in entry["engines"])
     ]
-    about = read_records(FOLDER / "int8.jsonl")[0]
+    about = read_records(folder / "int8.jsonl")[0]
     fallen = f"collapsed: {', '.join(collapsed)}" if collapsed else "none collapsed"
     return (
-        f"Of {len(pairs)} networks on engines, {lost} lose accuracy measurably and {fallen}; the"
-        f" largest loss is {-100 * worst[2].difference:.1f} points ({worst[0]},"
+        f"{machine(folder)}: of {len(pairs)} networks on engines, {lost} lose accuracy measurably"
+        f" and {fallen}; the largest loss is {-100 * worst[2].difference:.1f} points ({worst[0]},"
         f" {worst[1]['engine']}). int8 is faster than the same engine's float32 for {faster} and"
         f" slower for {slower}: from {slowest[1]['float32_over_int8']['value']:.2f} times its speed"
         f" ({slowest[0]}, {slowest[1]['engine']}) to"
         f" {fastest[1]['float32_over_int8']['value']:.2f} ({fastest[0]}, {fastest[1]['engine']})."
         f" The native engine's float32 is faster than either int8 for {len(beaten)} of"
-        f" {len(entries())} networks{': ' if beaten else ''}{', '.join(beaten)}. One core of"
-        f" {about.environment.cpu} ({', '.join(about.environment.instruction_sets)}), batch 1,"
+        f" {len(found)} networks{': ' if beaten else ''}{', '.join(beaten)}. One core"
+        f" ({', '.join(about.environment.instruction_sets)}), batch 1,"
         f" {about.started[:10]}; {about.n} or so interleaved rounds each; medians, and"
         " ratios paired by round."
     )
@@ -156,7 +198,7 @@ def said() -> str:
 def tools() -> str:
     """What the tools did."""
     lines = ["| engine | tool | weights | activations | calibration |", "| --- |" + " --- |" * 4]
-    for pair in entries()[0]["engines"]:
+    for pair in entries(FOLDERS[0])[0]["engines"]:
         about = pair["about"]
         cells = [
             pair["engine"], about["tool"], about["weights"], about["activations"],

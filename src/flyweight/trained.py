@@ -10,8 +10,11 @@ from flyweight.api import as_model
 from flyweight.errors import UsageError
 from flyweight.training.folder import ABOUT, is_run, read_about, weights_of
 from flyweight.zoo import list_models, model_info
-from flyweight.zoo.preprocessing import Preprocessing
+from flyweight.zoo.preprocessing import IMAGENET, Preprocessing
 from flyweight.zoo.weights import load_pretrained, load_weights
+
+USUAL_SIDE = 224
+"""Of the input of a network of which nothing says how large it is, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Trained:
     Attributes:
         model: the network.
         name: in the zoo, or "package.module:factory".
-        weights: the file that they came from.
+        weights: the file that they came from; None where the module had them.
         layout: of that file.
         preprocessing: what they expect.
         classes: what the outputs stand for; empty where nothing says so.
@@ -29,7 +32,7 @@ class Trained:
 
     model: nn.Module
     name: str
-    weights: Path
+    weights: Path | None
     layout: str
     preprocessing: Preprocessing
     classes: tuple[str, ...]
@@ -85,6 +88,26 @@ def _pretrained(name: str, file: Path) -> Trained:
     return Trained(
         pretrained.model, name, file, loaded.layout, loaded.preprocessing, loaded.classes
     )
+
+
+def trained_module(name: str, weights: Path | None = None, side: int = USUAL_SIDE) -> Trained:
+    """A network by its factory, with the weights that it has or those of a file.
+
+    Nothing says what it expects of images: they are prepared as ImageNet's are.
+
+    Args:
+        name: "package.module:factory".
+        weights: a file of its state; None for what the factory gives it.
+        side: of its input, in pixels.
+
+    Raises:
+        UsageError: there is no such factory.
+        WeightsError: weights that can't be read, or don't fit.
+    """
+    model = as_model(name)
+    loaded = None if weights is None else load_weights(model, weights)
+    layout, classes = ("", ()) if loaded is None else (loaded.layout, loaded.classes)
+    return Trained(model.eval(), name, weights, layout, IMAGENET.at(side), classes)
 
 
 def source_of(name: str, weights: Path | None = None) -> exporting.Source:

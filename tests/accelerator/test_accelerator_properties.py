@@ -170,6 +170,11 @@ def test_the_fastest_is_picked(layer: Layer, machine: Accelerator) -> None:
 def test_without_sparsity_all_is_done(layer: Layer, machine: Accelerator) -> None:
     dense = output_stationary(layer, replace(machine, sparsity=0.0))
     assert dense.madds == layer.madds == weight_stationary(layer, machine).madds
+    exposed = replace(machine, sparsity=0.0, preload="exposed", drain="exposed", halo=True)
+    *_, cycles, _, blocks = counted(layer, exposed)
+    plain = output_stationary(layer, exposed)
+    assert plain.cycles == cycles == int(cycles)
+    assert plain.buffer_weights == layer.weights // layer.groups * blocks
 
 
 @given(layers(), machines)

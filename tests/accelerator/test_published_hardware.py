@@ -93,7 +93,7 @@ def test_the_rows_are_the_papers() -> None:
 
 def test_both_studies_print_the_same() -> None:
     """The one that times these networks on CPUs has the table's figures too."""
-    (series,) = STUDIES["squeezenext_hardware"].series
+    (series,) = STUDIES["squeezenext_versions"].series
     names = [column.name for column in series.columns]
     first = names.index("time, 8x8 PEs and 32 KB")
     assert [case.label for case in series.cases] == list(TABLE)

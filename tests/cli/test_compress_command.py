@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from flyweight.cli.app import run
+from flyweight.compress import read_container
 from flyweight.trained import load_trained
 from tests.cli.typed import A_FEW_STEPS, NAME, said
 from tests.training.small import image_folder
 
+FACTORY = "tests.training.small:Small"
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--epochs", "1", "--batch", "16", "--workers", "1", "--device", "cpu", "--budget", "0.5s",
          "--engine", "eager")  # fmt: skip
@@ -56,6 +58,9 @@ def test_a_run_and_back(here: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert sum(one["after"] for one in inspected["tensors"]) < last["bytes"]
     message = said(capsys, "evaluate", NAME, "--weights", fwc, "--data", here, code=1)
     assert "is compressed: 'flyweight decompress" in message
+    message = said(capsys, "compress", "squeezenet_1_1", "--weights", fwc, "--out",
+                   tmp_path / "x.fwc", code=1)  # fmt: skip
+    assert message.startswith(f"flyweight: {fwc}: ")
     # Here a compressed file is weights too, and is written again as it is.
     again = tmp_path / "again.fwc"
     said(capsys, "compress", NAME, "--weights", fwc, "--out", again)
@@ -69,6 +74,26 @@ def test_without_images(here: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "top-1" not in out
 
 
+def test_a_network_of_ones_own(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its factory: with training, without, and from a file of its own weights."""
+    fwc, plain = tmp_path / "own.fwc", tmp_path / "own.safetensors"
+    out = json.loads(
+        said(capsys, "compress", FACTORY, "--data", here / "photos", "--input", "12", "--density",
+             "0.5", "--bits", "3", "--out", fwc, *QUICK, "--json")
+    )  # fmt: skip
+    assert [row["bits"] for row in out["steps"]] == [32, 32, 32, 3, 3, 3]
+    assert out["steps"][-1]["density"] == pytest.approx(0.5, abs=0.01)
+    said(capsys, "decompress", fwc, "--out", plain)
+    again = tmp_path / "again.fwc"
+    said(capsys, "compress", FACTORY, "--weights", plain, "--input", "12", "--bits", "3", "--out",
+         again, "--budget", "0.1s", "--engine", "eager")  # fmt: skip
+    assert {name: one.tolist() for name, one in read_container(again).values().items()} == {
+        name: one.tolist() for name, one in read_container(fwc).values().items()
+    }
+
+
 WRONG = {
     "nothing": ((), 2, "give a network and --out FILE"),
     "no out": (("run",), 2, "give a network and --out FILE"),
@@ -77,12 +102,14 @@ WRONG = {
     "bits": (("run", "--out", "x.fwc", "--bits", "9"), 2, "--bits must be 1 to 8"),
     "density": (("run", "--out", "x.fwc", "--density", "2"), 2, "more than 0 and at most 1"),
     "a layer": (("run", "--out", "x.fwc", "--density", "y=0.5"), 2, "no layer matches 'y'"),
+    "an engine": (("run", "--out", "x.fwc", "--engine", "onyx"), 2, "unknown engine 'onyx'"),
     "epochs": (("run", "--out", "x.fwc", "--epochs", "-1"), 2, "--epochs must be 0 or more"),
     "val alone": (("run", "--out", "x.fwc", "--val", "photos"), 2, "--val goes with --data"),
     "images": (("run", "--out", "x.fwc", "--data", "none"), 1, "no such folder"),
     "inspecting": (("run", "--inspect", "x.fwc"), 2, "give no network"),
     "no file": (("--inspect", "none.fwc"), 1, "No such file"),
     "a network": (("shufflenet_v9", "--out", "x.fwc"), 2, "unknown model"),
+    "a factory": (("tests.training.small:none", "--out", "x.fwc"), 2, "has no function 'none'"),
     "no weights": ((NAME, "--out", "x.fwc"), 2, "give --weights FILE"),
     "not SqueezeNet": (("run", "--out", "x.net", "--budget", "0.1s"), 1, "SqueezeNet 1.0 with"),
 }

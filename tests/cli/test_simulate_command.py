@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from flyweight.cli.app import run
 from flyweight.cli.arguments import byte_count, rate
 from flyweight.errors import UsageError
+from flyweight.graph import to_onnx
 
 MINE = """
 from torch import nn
@@ -54,6 +57,35 @@ def test_several_networks(capsys: pytest.CaptureFixture[str]) -> None:
     first, second = (line.split() for line in lines if line.startswith("squeezene"))
     assert first[5] == "1.00"
     assert 3 < float(second[5]) < 4  # the paper: 3.42
+
+
+def test_compared_by_kinds_of_layers(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["squeezenet_1_1", "mobilenet_v1_x0_25"]
+    assert run(["simulate", "--compare", *names]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line[:14].strip(): line[14:].split() for line in lines}
+    assert rows["depthwise"][:3] == ["-", "-", "-"]
+    assert rows["larger kernels"][3:] == ["-", "-", "-"]
+    assert lines[-1] == "1: squeezenet_1_1, 2: mobilenet_v1_x0_25"
+    assert run(["simulate", *names, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    first, second = found["simulations"]
+    assert found["over_first"][0] == {"network": names[0], "time": 1.0, "energy": 1.0}
+    assert found["over_first"][1]["time"] == pytest.approx(second["cycles"] / first["cycles"])
+    assert "takes two networks" in refused(capsys, names[0], "--compare")
+
+
+def test_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """As the module that it was written from."""
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3, groups=8)).eval()
+    path = tmp_path / "net.onnx"
+    path.write_bytes(to_onnx(model, torch.randn(1, 3, 20, 20)))
+    (found,) = told(capsys, str(path))
+    assert [layer["kind"] for layer in found["layers"]] == ["3x3", "depthwise 3x3"]
+    assert found["madds"] == 18 * 18 * 3 * 8 * 9 + 16 * 16 * 8 * 9
+    (larger,) = told(capsys, str(path), "--input", "30")
+    assert larger["input_size"] == [1, 3, 30, 30]
+    assert "no such file" in refused(capsys, str(tmp_path / "none.onnx"))
 
 
 def test_every_field_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,10 +150,18 @@ def test_pictures(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     png, html = tmp_path / "layers.png", tmp_path / "layers.html"
     names = ["squeezenet_1_1", "mobilenet_v1_x0_25"]
     assert run(["simulate", *names, "--png", str(png), "--html", str(html)]) == 0
+    capsys.readouterr()
     assert png.read_bytes().startswith(b"\x89PNG")
     page = html.read_text(encoding="utf-8")
     assert "Simulated, not measured" in page
     assert all(name in page for name in names)
+    assert page.count('data-chart="chart-time-') == page.count('data-chart="chart-util') == 2
+    for figure in ("DRAM KB", "k buffer words", "M energy", "stationary", "our reading"):
+        assert figure in page
+    (found,) = told(capsys, names[0])
+    for layer in found["layers"]:
+        assert f'<th scope="row">{layer["name"]}</th>' in page
+        assert f"<td>{layer['cycles'] / 1e3:,.1f}</td>" in page
     assert 'src="http' not in page  # it needs nothing from the network
     capsys.readouterr()
     assert run(["simulate", names[0], "--png", str(tmp_path / "no" / "a.png")]) == 1
@@ -153,13 +193,13 @@ def test_refused(args: list[str], what: str, capsys: pytest.CaptureFixture[str])
 @pytest.mark.slow
 def test_the_study(capsys: pytest.CaptureFixture[str]) -> None:
     """The paper's table beside the model's, without an engine."""
-    assert run(["study", "squeezenext_simulated", "--json", "-"]) == 0
+    assert run(["study", "squeezenext-hardware", "--json", "-"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["setting"] is None
     names = [table["name"] for table in found["computed"]]
     assert names == ["simulated on 8x8, 32 KB", "simulated on 16x16, 128 KB",
                      "claims, 16x16, 128 KB", "deviation from the paper"]  # fmt: skip
-    assert "Nothing here is measured" in found["reading"]
+    assert "nothing here is measured" in found["reading"]
 
 
 def test_numbers_as_people_type_them() -> None:

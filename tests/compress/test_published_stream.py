@@ -1,5 +1,6 @@
 """SqueezeNet as its authors published it compressed: read, written, and put into Huffman codes."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,18 @@ def test_the_network_runs_with_it(tmp_path: Path) -> None:
         assert tensor.equal(ours.model.state_dict()[key]), key
 
 
+def test_it_is_inspected(capsys: pytest.CaptureFixture[str]) -> None:
+    """Entries of 12 bits; the 26 counts at its head are all that isn't a tensor's."""
+    assert run(["compress", "--inspect", str(stream()), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    layers = [one for one in found["tensors"] if one["bits"] is not None]
+    assert len(layers) == 26
+    assert sum(one["entries"] for one in layers) == sum(one["codes"] for one in layers) == 422_083
+    assert sum(one["after"] for one in found["tensors"]) + 4 * 26 == found["bytes"] == 675_763
+    assert run(["compress", "--inspect", str(stream())]) == 0
+    assert "33.4% of 1,244,448 weights" in capsys.readouterr().out
+
+
 def test_damaged_streams(tmp_path: Path) -> None:
     data = stream().read_bytes()
     path = tmp_path / "damaged.net"
@@ -123,17 +136,34 @@ def test_other_networks_have_no_such_stream(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_its_accuracy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """929 and 1181 of the 1300 images of the data's README."""
-    weights = str(tmp_path / "sq.safetensors")
-    assert run(["decompress", str(stream()), "--out", weights]) == 0
-    labels = shared("data/imagenet_val1300_227.txt")
+@pytest.mark.parametrize(
+    ("images", "squares", "count", "top1", "top5"),
+    [
+        ("imagenet_val1300_227", "none", 1300, 929, 1181),
+        ("imagenet_sample_1000_s256", "crop", 1000, 619, 833),
+    ],
+)
+def test_its_accuracy(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    images: str,
+    squares: str,
+    count: int,
+    top1: int,
+    top5: int,
+) -> None:
+    """As many right as the data's README has, of weights that went through Huffman codes."""
+    fwc, weights = str(tmp_path / "sq.fwc"), str(tmp_path / "sq.safetensors")
+    assert run(["compress", "squeezenet_1_0", "--weights", str(stream()), "--out", fwc]) == 0
+    assert run(["decompress", fwc, "--out", weights]) == 0
+    data = stream().parents[1] / images
+    labels = data.with_suffix(".txt")
     capsys.readouterr()
     code = run([
-        "evaluate", "squeezenet_1_0", "--weights", weights, "--data",
-        str(labels.with_suffix("")), "--labels", str(labels), "--resize", "none",
+        "evaluate", "squeezenet_1_0", "--weights", weights, "--data", str(data), "--resize",
+        squares, *(["--labels", str(labels)] if labels.is_file() else []),
     ])  # fmt: skip
     said = capsys.readouterr().out
     assert code == 0
-    assert "929 of 1300 right" in said
-    assert "1181 of 1300 right" in said
+    assert f"{top1} of {count} right" in said
+    assert f"{top5} of {count} right" in said

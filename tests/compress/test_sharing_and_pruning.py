@@ -142,6 +142,28 @@ def test_sensitivity_meets_a_target() -> None:
     assert total_density(low, weights) == pytest.approx(0.1, rel=1e-3)
 
 
+@given(
+    st.lists(st.lists(st.floats(0, 3), min_size=2, max_size=2), min_size=1, max_size=3),
+    st.floats(0.15, 0.95),
+)
+def test_a_target_is_met_whatever_the_curves(growths: list[list[float]], target: float) -> None:
+    """Layers that cost nothing, that cost the same, and steps: never more goes than is asked."""
+    weights = {str(number): drawn(1000) for number in range(len(growths))}
+    curves = {
+        str(number): [(1.0, 0.0), (0.5, min(pair)), (0.1, max(pair))]
+        for number, pair in enumerate(growths)
+    }
+    found = by_sensitivity(curves, weights, target)
+    assert total_density(found, weights) == pytest.approx(target, abs=1e-3)
+    assert all(0 < density <= 1 for density in found.values())
+
+
+def test_a_target_is_met_where_nothing_is_lost() -> None:
+    flat = {name: [(1.0, 0.0), (0.5, 0.0), (0.05, 0.0)] for name in "ab"}
+    weights = {name: drawn(1000) for name in "ab"}
+    assert by_sensitivity(flat, weights, 0.5) == pytest.approx({"a": 0.5, "b": 0.5})
+
+
 def test_sensitivity_of_a_network() -> None:
     """The loss is the sum of what is left: each curve is then what pruning takes away."""
     torch.manual_seed(0)

@@ -1,6 +1,6 @@
 """Real weights and real photographs: what float32 names right is known, and int8 may lose little.
 
-The bounds come from results/amd-epyc-2-cores/int8.json, with room for CPUs of other instructions.
+The bounds come from results/*/int8.json, with room for CPUs of other instructions.
 """
 
 import json
@@ -13,7 +13,7 @@ from flyweight.quantizing import Photographs, Quantized, Settings, Timing, quant
 from tests.data_dir import DATA, needs_data
 
 pytestmark = [pytest.mark.slow, needs_data]
-RECORD = Path(__file__).resolve().parents[2] / "results" / "amd-epyc-2-cores" / "int8.json"
+RECORDS = sorted((Path(__file__).resolve().parents[2] / "results").glob("*/int8.json"))
 ENGINES = ("onnxruntime", "openvino")
 
 # Images on which the counts may differ, since decoders of JPEG differ.
@@ -52,9 +52,15 @@ def test_accuracy_before_and_after(
     before, after = pair.before.evaluation, pair.after.evaluation
     assert before.top1_correct == pytest.approx(right[0], abs=TOLERANCE)
     assert before.top5_correct == pytest.approx(right[1], abs=TOLERANCE)
-    entries = {entry["network"]: entry for entry in json.loads(RECORD.read_text())}
-    (committed,) = [one for one in entries[network]["engines"] if one["engine"] == engine]
-    least = committed["int8"]["top1"]["correct"] - ROOM * 1300
+    committed = [
+        pair["int8"]["top1"]["correct"]
+        for record in RECORDS
+        for entry in json.loads(record.read_text())
+        if entry["network"] == network
+        for pair in entry["engines"]
+        if pair["engine"] == engine
+    ]
+    least = min(committed) - ROOM * 1300
     assert after.top1_correct >= least
     assert not pair.collapsed
 

@@ -3,8 +3,11 @@
 import pytest
 import torch
 
+from flyweight.compress.pruning import layers
 from flyweight.studies import STUDIES
+from flyweight.studies.compressed_networks import pruned_network
 from flyweight.studies.compressed_sizes import compressed
+from flyweight.studies.squeezenet import DENSITIES
 from tests.studies.table_reading import case, cells, computed, counted
 
 # Fire modules: channels read, squeeze, expand, and the shares of weights that pruning keeps (for
@@ -84,10 +87,36 @@ def test_compressed_sizes() -> None:
     assert found[5] == pytest.approx(0.66, rel=0.03)
     assert 0.47 < float(found[6] or 0) < 0.56
     assert [found[row] for row in (0, 1, 4)] == [None] * 3
+    real = computed("squeezenet_table2").column("published file")
+    assert real == (*[None] * 5, 0.675763, None)
     sizes = compressed(torch.nn.Sequential(torch.nn.Linear(100, 10)), (0.2,), 8, 5)
     assert sizes.pruned == 4 * (0.2 * 1000 + 10)
     entries = 1000 * 0.2 * (1 + 0.8**16 / (1 - 0.8**16))  # a filler for each 16 zeros of a gap
     assert sizes.shared == pytest.approx(entries * 9 / 8 + 4 * 32 + 4 * 10)
+
+
+def test_every_row_is_a_network_to_time() -> None:
+    """Seven rows; what pruning leaves is as large as before, an SVD's factors are a fifth."""
+    (series,) = STUDIES["squeezenet_table2"].series
+    found = counted("squeezenet_table2")
+    assert len(series.cases) == len(found) == 7
+    alexnet, svd, pruned, *_ = found.values()
+    assert pruned == alexnet
+    assert svd[1] == pytest.approx(48 / 240 * alexnet[1], rel=1e-3)
+    assert svd[0] < alexnet[0]
+    assert [one.published[2] for one in series.cases] == [240, 48, 27, 6.9, 4.8, 0.66, 0.47]
+
+
+def test_compressed_weights() -> None:
+    """SqueezeNet's densities by Table 1, and as many values as codes of 6 bits have."""
+    weights = layers(pruned_network("squeezenet_1_0", DENSITIES["SqueezeNet"], (6, 6)))
+    assert len(weights) == 26
+    for (name, weight), density in zip(weights.items(), DENSITIES["SqueezeNet"], strict=True):
+        assert len(weight.unique()) <= 64
+        kept = int((weight != 0).sum()) / weight.numel()
+        assert kept == pytest.approx(density, abs=1e-3), name
+    left = sum(int((one != 0).sum()) for one in weights.values())
+    assert left == pytest.approx(421_098 - 3_976, rel=0.01)  # Table 1's total without biases
 
 
 def test_bypasses() -> None:

@@ -21,7 +21,7 @@ COUNTED = {
     "SqueezeNet v1.0": (832.67, 1.248), "SqueezeNet v1.1": (349.15, 1.235),
     "Tiny Darknet": (491.52, 1.042), "MobileNet": (568.74, 4.232), "VGG-19": (19632.06, 143.667),
 }  # fmt: skip
-TABLES = ("squeezenext_accuracy", "squeezenext_wider", "squeezenext_hardware")
+TABLES = ("squeezenext_accuracy", "squeezenext_wider", "squeezenext_versions")
 
 
 @pytest.mark.slow
@@ -38,8 +38,8 @@ def test_costs(study: str) -> None:
 
 def test_printed_costs_are_near() -> None:
     """FLOPs within what the paper's tool counts besides; parameters as rounded, but for VGG-19."""
-    for label, (madds, _) in counted("squeezenext_hardware").items():
-        printed = float(case("squeezenext_hardware", label).published[1])  # type: ignore[arg-type]
+    for label, (madds, _) in counted("squeezenext_versions").items():
+        printed = float(case("squeezenext_versions", label).published[1])  # type: ignore[arg-type]
         assert 1 <= printed / madds < 1.0145
     for study in TABLES:
         (series,) = STUDIES[study].series
@@ -68,9 +68,9 @@ def test_printed_figures() -> None:
     for study, label, printed in (
         ("squeezenext_accuracy", "1.0-SqNxt-34-IDA", (62.56, 84.93, 1.3, 47)),
         ("squeezenext_wider", "2.0-SqNxt-44", (69.59, 89.53, 4.4)),
-        ("squeezenext_hardware", "AlexNet",
+        ("squeezenext_versions", "AlexNet",
          (60.9, 725, 57.10, 80.30, None, 5.46, 1.6e10, 8.26, 1.5e10)),
-        ("squeezenext_hardware", "1.0-SqNxt-23v4",
+        ("squeezenext_versions", "1.0-SqNxt-23v4",
          (0.77, 228, 59.09, 82.41, "[2,10,8,1]", 1.00, 2.6e9, 1.02, 2.2e9)),
     ):  # fmt: skip
         assert case(study, label).published == printed
@@ -78,7 +78,7 @@ def test_printed_figures() -> None:
 
 def test_depths_are_the_networks() -> None:
     """What the table prints as depth is how many blocks each stage of the network has."""
-    for row in STUDIES["squeezenext_hardware"].series[0].cases:
+    for row in STUDIES["squeezenext_versions"].series[0].cases:
         depth = row.published[4]
         if depth is None:
             continue

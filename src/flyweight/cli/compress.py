@@ -12,7 +12,7 @@ from flyweight.cli.arguments import positive, seconds
 from flyweight.cli.keeping import INTERRUPTED
 from flyweight.cli.options import Json
 from flyweight.cli.output import Bar, note
-from flyweight.errors import FlyweightError, UsageError
+from flyweight.errors import FlyweightError, UsageError, WeightsError
 from flyweight.files import check_writable
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ DEFAULT_BITS = 8
 def compress_command(
     name: Annotated[
         str | None,
-        typer.Argument(help="A name that 'flyweight list' shows, or the folder of a training run."),
+        typer.Argument(
+            help="A name that 'flyweight list' shows, package.module:factory, or the folder of a"
+            " training run."
+        ),
     ] = None,
     weights: Annotated[
         Path | None,
@@ -77,6 +80,9 @@ def compress_command(
     inspect: Annotated[
         Path | None, typer.Option(help="Show what a file holds, layer by layer, and do no more.")
     ] = None,
+    input: Annotated[
+        int | None, typer.Option("--input", help="Input side in pixels, if not the network's own.")
+    ] = None,
     engine: Annotated[str, typer.Option(help="That tells the time of each step's network.")] = (
         "onnxruntime"
     ),
@@ -97,6 +103,9 @@ def compress_command(
 
     Example: flyweight compress runs/flowers --data photos/ --density 0.3 --out flowers.fwc
 
+    Example: flyweight compress my_package.my_module:my_network --weights mine.pt --density 0.2
+    --bits 5 --out mine.fwc
+
     Example: flyweight compress squeezenet_1_0 --weights compressed_SqueezeNet.net --out sq.fwc
 
     Example: flyweight compress --inspect sq.fwc
@@ -109,7 +118,8 @@ def compress_command(
         return show_content(inspect, json)
     if name is None or out is None:
         raise UsageError("give a network and --out FILE, or --inspect FILE")
-    for option, number in (("--rounds", rounds), ("--batch", batch), ("--workers", workers)):
+    for option, number in (("--rounds", rounds), ("--batch", batch), ("--workers", workers),
+                           ("--input", input)):  # fmt: skip
         if number is not None:
             positive(option, number)
     if bits is not None and not 1 <= bits <= DEFAULT_BITS:
@@ -124,13 +134,16 @@ def compress_command(
     from flyweight.cli.compressing import show_repacked, show_stages
     from flyweight.compress.files import is_packed, read_packed, write_packed
     from flyweight.compress.pipeline import compress
+    from flyweight.engines import Options, engine_named
+
+    engine_named(engine).check(Options(1))
 
     packed = read_packed(weights) if weights is not None and is_packed(weights) else None
     if packed is not None and bits is None and density is None and data is None:
-        _trained(name, weights, packed)  # the network is the one that is named
+        _trained(name, weights, packed, input)  # the network is the one that is named
         show_repacked(out, write_packed(packed, out), packed, json)
         return 0
-    trained = _trained(name, weights, packed)
+    trained = _trained(name, weights, packed, input)
     folder = work or out.with_name(out.name + ".work")
     plan = _plan(trained.model, bits or DEFAULT_BITS, density, rounds)
     how = None
@@ -188,17 +201,35 @@ def _check_out(out: Path) -> None:
     check_writable(out)
 
 
-def _trained(name: str, weights: Path | None, packed: "Packed | None") -> "Trained":
+def _trained(
+    name: str, weights: Path | None, packed: "Packed | None", side: int | None
+) -> "Trained":
     """The network with its weights, from a compressed file too."""
     from flyweight.compress.files import decompress
-    from flyweight.trained import load_trained
 
     if packed is None:
-        return load_trained(name, weights)
+        return _with_weights(name, weights, side)
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "weights.safetensors"
         decompress(packed, plain)
-        return load_trained(name, plain)
+        try:
+            return _with_weights(name, plain, side)
+        except WeightsError as error:
+            raise WeightsError(str(error).replace(str(plain), str(weights))) from None
+
+
+def _with_weights(name: str, weights: Path | None, side: int | None) -> "Trained":
+    """The network with the weights of a file, or with those that it has."""
+    from flyweight.trained import USUAL_SIDE, load_trained, run_folder, trained_module
+
+    if ":" in name and run_folder(name) is None:
+        found = trained_module(name, weights, side or USUAL_SIDE)
+        note(f"flyweight: nothing says what {name} expects of images: prepared as ImageNet's are")
+        return found
+    trained = load_trained(name, weights)
+    if side is None:
+        return trained
+    return replace(trained, preprocessing=trained.preprocessing.at(side))
 
 
 def _plan(model: "nn.Module", bits: int, density: str | None, rounds: int) -> "Plan":

@@ -61,7 +61,8 @@ def show_stages(
     if json:
         as_json({"network": name, "file": str(out), "engine": engine, "steps": found})
         return
-    print(f"{name}: {rows[0].bytes:,} bytes become {size:,}, a {rows[0].bytes / size:.1f}th")
+    times = rows[0].bytes / size
+    print(f"{name}: {rows[0].bytes:,} bytes become {size:,}, {times:.1f} times fewer")
     with_accuracy = last.accuracy is not None
     table(
         ["step", "density", "bits", "bytes", "times smaller",
@@ -88,14 +89,16 @@ def _measured(
     """The time of the network after each step, or None where the engine doesn't run it."""
     import numpy as np
     import torch
+    from torch import nn
 
     from flyweight.api import make_runner
     from flyweight.engines import Options
     from flyweight.measuring import measure
 
     side = trained.preprocessing.crop
-    first = next(iter(trained.model.parameters()))
-    example = np.random.default_rng(0).standard_normal((1, first.shape[1], side, side), np.float32)
+    first = next((one for one in trained.model.modules() if isinstance(one, nn.Conv2d)), None)
+    channels = 3 if first is None else first.in_channels
+    example = np.random.default_rng(0).standard_normal((1, channels, side, side), np.float32)
     runners = {}
     try:
         for number, row in enumerate(rows):
@@ -153,35 +156,34 @@ def show_repacked(out: Path, size: int, packed: "Packed", json: bool) -> None:
     if json:
         as_json({"file": str(out), "bytes": size, "bytes_before": before})
         return
-    print(f"wrote {out}: {size:,} bytes, a {before / size:.1f}th of {before:,}; its weights are")
-    print("those of the file that was read, code by code")
+    print(f"wrote {out}: {size:,} bytes, {before / size:.1f} times fewer than {before:,}")
+    print("its weights are those of the file that was read, code by code")
 
 
 def show_content(path: Path, json: bool) -> int:
     """Show what each tensor of a file takes."""
     from flyweight.compress.container import read_container, read_content
-    from flyweight.compress.published import SUFFIX
-    from flyweight.compress.sizes import layer_sizes
+    from flyweight.compress.published import SUFFIX, read_published
+    from flyweight.compress.sizes import layer_sizes, stream_sizes
 
     if path.suffix == SUFFIX:
-        raise FlyweightError(
-            f"{path} has no Huffman codes: write it as .fwc first (flyweight compress"
-            f" squeezenet_1_0 --weights {path} --out FILE.fwc)"
-        )
-    read_container(path)  # every code is one
-    content = read_content(path)
-    sizes = layer_sizes(content)
+        packed = read_published(path)
+        size, metadata, sizes = path.stat().st_size, packed.metadata, stream_sizes(packed)
+    else:
+        read_container(path)  # every code is one
+        content = read_content(path)
+        size, metadata, sizes = content.size, content.metadata, layer_sizes(content)
     if json:
         as_json(
             {
                 "file": str(path),
-                "bytes": content.size,
-                "metadata": dict(content.metadata),
+                "bytes": size,
+                "metadata": dict(metadata),
                 "tensors": [{**dataclasses.asdict(one), "after": one.after} for one in sizes],
             }
         )
         return 0
-    _print_content(path, content.size, sizes)
+    _print_content(path, size, sizes)
     return 0
 
 
@@ -206,7 +208,7 @@ def _print_content(path: Path, size: int, sizes: "Sequence[LayerSize]") -> None:
     others = sum(one.plain for one in plain)
     heads = size - others - sum(one.after for one in coded)
     print(
-        f"{path}: {size:,} bytes, a {before / size:.1f}th of {before:,}: codebooks"
+        f"{path}: {size:,} bytes, {before / size:.1f} times fewer than {before:,}: codebooks"
         f" {sum(one.codebook for one in coded):,}, codes {sum(one.codes for one in coded):,}, gaps"
         f" {sum(one.gaps for one in coded):,}, {len(plain)} other tensors {others:,}, names and"
         f" metadata {heads:,}"

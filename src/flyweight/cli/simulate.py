@@ -1,15 +1,16 @@
 """`flyweight simulate`: a network on the model of the accelerator that shaped SqueezeNext."""
 
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flyweight.cli.arguments import byte_count, rate, subjects
+from flyweight.cli.arguments import byte_count, rate
 from flyweight.cli.options import Json
 from flyweight.cli.output import as_json, millions, note, table
-from flyweight.cli.workloads import workload
+from flyweight.cli.workloads import workloads
 from flyweight.errors import UsageError
 from flyweight.files import check_writable
 
@@ -45,7 +46,8 @@ class Picking(StrEnum):
 # Long because every field of the accelerator is an option of its own.
 def simulate_command(
     models: Annotated[
-        list[str], typer.Argument(help="Names or package.module:factory, NAME@SIZE for a size.")
+        list[str],
+        typer.Argument(help="Names, package.module:factory, or .onnx files; NAME@SIZE for a size."),
     ],
     preset: Annotated[str, typer.Option(help="8x8 (32 KB) or 16x16 (128 KB).")] = "16x16",
     array: Annotated[int | None, typer.Option(help="Elements on a side of the array.")] = None,
@@ -76,6 +78,9 @@ def simulate_command(
         list[str] | None,
         typer.Option(help="FIELD=NUMBER: mac, register, hop, buffer, dram, weight_registers, ..."),
     ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Show by kinds of layers where networks differ.")
+    ] = False,
     advice: Annotated[
         bool, typer.Option("--advice", help="What would help, with simulated gains.")
     ] = False,
@@ -88,7 +93,9 @@ def simulate_command(
     ] = None,
     json: Json = False,
     png: Annotated[Path | None, typer.Option(help="Draw time and utilisation by layer.")] = None,
-    html: Annotated[Path | None, typer.Option(help="The same, as a page.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="The same as a page, with every layer's figures.")
+    ] = None,
 ) -> None:
     """Simulate networks on an array of processing elements: cycles, traffic and energy by layer.
 
@@ -97,7 +104,7 @@ def simulate_command(
 
     Example: flyweight simulate squeezenext_x1_0_23 --preset 16x16 --advice
 
-    Example: flyweight simulate squeezenext_x1_0_23_v5 squeezenet_1_0 alexnet --buffer 64K
+    Example: flyweight simulate --compare squeezenext_x1_0_23_v5 squeezenet_1_0 --buffer 64K
     """
     from flyweight.accelerator import changed, simulate
     from flyweight.accelerator import preset as preset_named
@@ -125,17 +132,21 @@ def simulate_command(
     for path in (png, html):
         if path is not None:
             check_writable(path)
-    found = [simulate(workload(one, input), accelerator) for one in subjects(models)]
+    found = [simulate(one, accelerator) for one in workloads(models, input)]
+    if compare and len(found) < 2:
+        raise UsageError("--compare takes two networks or more")
     if json:
-        as_json({"simulations": [_as_json(one) for one in found]})
+        as_json(_as_json(found))
     else:
-        _print(found, accelerator, advice, choices)
-    if png is not None or html is not None:
-        from flyweight.report.accelerator import write_simulations
+        _print(found, accelerator, compare, advice, choices)
+    if png is not None:
+        from flyweight.report.accelerator import write_simulations_png
 
-        for path in (png, html):
-            if path is not None:
-                write_simulations(found, path, "png" if path is png else "html")
+        write_simulations_png(found, png)
+    if html is not None:
+        from flyweight.report.simulations import write_simulations_html
+
+        write_simulations_html(found, html)
 
 
 def _energy(text: str) -> tuple[str, float]:
@@ -159,14 +170,27 @@ def _energy(text: str) -> tuple[str, float]:
         raise UsageError(f"--energy {text!r}: write {name}=NUMBER") from None
 
 
-def _as_json(simulation: "Simulation") -> dict[str, Any]:
+def _as_json(found: list["Simulation"]) -> dict[str, Any]:
     from flyweight.accelerator.advising import advice_to_json, advise_hardware
+    from flyweight.accelerator.comparing import over_first, parts
 
-    return {**simulation.to_json(), "advice": advice_to_json(advise_hardware(simulation))}
+    simulations = [
+        {
+            **one.to_json(),
+            "kinds": [asdict(part) for part in parts(one).values()],
+            "advice": advice_to_json(advise_hardware(one)),
+        }
+        for one in found
+    ]
+    return {"simulations": simulations, "over_first": over_first(found)}
 
 
 def _print(
-    found: list["Simulation"], accelerator: "Accelerator", advice: bool, choices: bool
+    found: list["Simulation"],
+    accelerator: "Accelerator",
+    compare: bool,
+    advice: bool,
+    choices: bool,
 ) -> None:
     from flyweight.accelerator import advise_hardware
 
@@ -180,6 +204,8 @@ def _print(
     if len(found) == 1:
         _print_layers(found[0])
     _print_totals(found)
+    if compare:
+        _print_kinds(found)
     for one in found:
         if advice:
             print_hardware_advice(advise_hardware(one))
@@ -242,6 +268,33 @@ def _print_totals(found: list["Simulation"]) -> None:
         columns = [name for name in columns if name != "over first"]
     table(columns, rows)
     print("energy in that of a multiply-add")
+
+
+def _print_kinds(found: list["Simulation"]) -> None:
+    """Where each network's time goes, by kinds of layers."""
+    from flyweight.accelerator.comparing import KINDS, parts
+
+    by_network = [parts(one) for one in found]
+    rows = []
+    for kind in KINDS:
+        own = [of.get(kind) for of in by_network]
+        if any(own):
+            cells = [
+                ["-", "-", "-"]
+                if one is None
+                else [f"{one.cycles / 1e3:,.0f}", f"{one.share:.0%}", f"{one.utilisation:.0%}"]
+                for one in own
+            ]
+            rows.append([kind, *(cell for three in cells for cell in three)])
+    heads = [
+        head
+        for number in range(1, len(found) + 1)
+        for head in (f"{number}: k cycles", "share", "utilisation")
+    ]
+    print()
+    table(["layers:", *heads], rows)
+    named = (f"{number}: {one.workload.network}" for number, one in enumerate(found, 1))
+    print(", ".join(named))
 
 
 def print_hardware_advice(advice: "HardwareAdvice") -> None:

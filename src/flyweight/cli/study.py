@@ -104,11 +104,11 @@ def study_command(
     several = len(names) > 1 or names == ["all"]
     if within is not None and not several:
         raise UsageError("--within is for several studies; one has --budget")
-    studies = [
+    found = [
         study_named(name, joined.value, middle, model, weights)
-        for name in dict.fromkeys(STUDIES if names == ["all"] else names)
+        for name in (STUDIES if names == ["all"] else names)
     ]
-    wanted = _wanted(studies, columns, quick)
+    wanted = _wanted(list({study.name: study for study in found}.values()), columns, quick)
     positive("the batch", batch)
     time = Budget(seconds(budget), None if within is None else seconds(within))
     outputs = Outputs(several, records, json, html, png)

@@ -1,16 +1,41 @@
 """What people name on the command line, as layers for an accelerator."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flyweight.cli.arguments import Subject, image
+from flyweight.cli.arguments import Subject, image, subjects
 from flyweight.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import nn
 
     from flyweight.accelerator import Workload
+
+
+FILE = ".onnx"
+"""What a name ends in that is a file's."""
+
+
+def workloads(names: Sequence[str], size: str | None) -> list["Workload"]:
+    """The layers of networks, patterns of the zoo's names and files among them.
+
+    Args:
+        names: as for `workload`, shell patterns of such, or .onnx files.
+        size: of all inputs, as it was typed; None for each network's own.
+
+    Raises:
+        UsageError: there is no such network.
+        CaptureError: a file that can't be read.
+    """
+    found: list[Workload] = []
+    for name in names:
+        if name.endswith(FILE):
+            found.append(workload_of_any(name, None if size is None else (1, *image(size))))
+        else:
+            found += [workload(one, size) for one in subjects([name])]
+    return found
 
 
 def workload(asked: Subject, size: str | None) -> "Workload":
@@ -40,7 +65,7 @@ def workload_of_any(name: str, shape: tuple[int, ...] | None) -> "Workload":
         UsageError: there is no such network or file.
         CaptureError: a file that can't be read.
     """
-    if name.endswith(".onnx"):
+    if name.endswith(FILE):
         from flyweight.graph.from_onnx import from_onnx
 
         file = from_onnx(Path(name))

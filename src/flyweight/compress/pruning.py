@@ -144,7 +144,8 @@ def by_spread(weights: Mapping[str, Floats], target: float) -> dict[str, float]:
         }
 
     largest = max(
-        float(np.abs(one).max()) / spread[name] for name, one in weights.items() if spread[name] > 0
+        (float(np.abs(one).max()) / spread[name] for name, one in weights.items() if spread[name]),
+        default=0.0,
     )
     return _met(at, largest, target, weights)
 
@@ -223,21 +224,27 @@ def _met(
 ) -> dict[str, float]:
     """The densities that leave the target, by halving what is between 0 and the most."""
     low, high = 0.0, most
+    above: Densities = dict.fromkeys(weights, 1.0)  # that leave more than the target
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        if total_density(at(middle), weights) > target:
-            low = middle
+        found = at(middle)
+        if total_density(found, weights) > target:
+            low, above = middle, found
         else:
             high = middle
-    found = at(high)
+    below = at(high)
+    # Curves have steps, and where a layer costs nothing they begin with one: part of it is gone.
+    most_left, least_left = total_density(above, weights), total_density(below, weights)
+    if least_left < target < most_left:
+        share = (target - least_left) / (most_left - least_left)
+        return {name: one + share * (above[name] - one) for name, one in below.items()}
     # Curves end somewhere; what is left to do is done to all pruned layers alike.
-    kept = sum(weights[name].size for name, density in found.items() if density == 1)
-    rest = sum(density * weights[name].size for name, density in found.items() if density < 1)
+    kept = sum(weights[name].size for name, density in below.items() if density == 1)
+    rest = sum(density * weights[name].size for name, density in below.items() if density < 1)
     wanted = target * sum(one.size for one in weights.values()) - kept
     if 0 < wanted < rest:
-        share = wanted / rest
-        found = {name: one if one == 1 else one * share for name, one in found.items()}
-    return found
+        return {name: one if one == 1 else one * wanted / rest for name, one in below.items()}
+    return below
 
 
 def schedule(target: Densities, rounds: int) -> list[dict[str, float]]:

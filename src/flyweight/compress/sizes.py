@@ -18,7 +18,7 @@ FLOAT_BITS = 32
 
 @dataclass(frozen=True)
 class LayerSize:
-    """What a tensor takes in a .fwc file.
+    """What a tensor takes in a file.
 
     Attributes:
         name: of the tensor.
@@ -31,7 +31,7 @@ class LayerSize:
         gap_entropy: the same of its gap.
         before: bytes as it is run.
         codebook: bytes of the values.
-        codes: bytes of the Huffman codes of the entries, with their table.
+        codes: bytes of the entries' codes, with their table where they are Huffman's.
         gaps: the same of the gaps.
         plain: bytes of a tensor that lies there as it is.
     """
@@ -67,10 +67,7 @@ def layer_sizes(content: Content) -> list[LayerSize]:
 
 def _size(name: str, tensor: Encoded | Plain) -> LayerSize:
     if not isinstance(tensor, Encoded):
-        return LayerSize(
-            name, tensor.size, None, None, None, False, None, None, tensor.nbytes, 0, 0, 0,
-            tensor.nbytes,
-        )  # fmt: skip
+        return _plain(name, tensor)
     coded = decoded(tensor)
     dense = tensor.index_bits == DENSE
     entries, gaps = coded.codes.reshape(-1), np.zeros(0, np.uint8)
@@ -80,6 +77,31 @@ def _size(name: str, tensor: Encoded | Plain) -> LayerSize:
         name, coded.codes.size, coded.density, coded.bits, tensor.entries, dense,
         entropy(entries), None if dense else entropy(gaps), 4 * coded.codes.size,
         tensor.codebook.nbytes, tensor.codes.size, tensor.gaps.size if tensor.gaps else 0, 0,
+    )  # fmt: skip
+
+
+def stream_sizes(packed: Packed) -> list[LayerSize]:
+    """What each tensor takes in a stream without Huffman codes, such as the published one."""
+    found = []
+    for name, one in packed.tensors.items():
+        if not isinstance(one, Coded):
+            found.append(_plain(name, one))
+            continue
+        entries, gaps = relative(one.codes.reshape(-1))
+        found.append(
+            LayerSize(
+                name, one.codes.size, one.density, one.bits, len(entries), False,
+                entropy(entries), entropy(gaps), 4 * one.codes.size, one.codebook.nbytes,
+                packed_bytes(one.bits, len(entries)), packed_bytes(INDEX_BITS, len(gaps)), 0,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _plain(name: str, tensor: Plain) -> LayerSize:
+    return LayerSize(
+        name, tensor.size, None, None, None, False, None, None, tensor.nbytes, 0, 0, 0,
+        tensor.nbytes,
     )  # fmt: skip
 
 

@@ -1,10 +1,10 @@
-"""A network on the accelerator, layer by layer: time and utilisation, as SqueezeNext draws them."""
+"""Networks on the accelerator: time and utilisation of each layer, as SqueezeNext draws them."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from flyweight.report.saving import write_chart, write_chart_html
+from flyweight.report.saving import write_chart
 from flyweight.report.text import digits
 
 if TYPE_CHECKING:
@@ -16,17 +16,15 @@ DATAFLOWS = {"weight": "#D55E00", "output": "#0072B2"}
 """Colours that colour-blind people can tell apart."""
 NARROWEST, STEP = 420, 13
 """Width of a panel, and of a layer in it, in points."""
+UTILISATION = "Utilisation: the share of the elements' cycles in which they do a multiply-add."
 
 
-def write_simulations(
-    simulations: Sequence["Simulation"], path: Path, format: Literal["png", "html"]
-) -> None:
-    """Draw the time and the utilisation of every layer of some networks.
+def write_simulations_png(simulations: Sequence["Simulation"], path: Path) -> None:
+    """Draw the time and the utilisation of every layer of some networks, as PNG.
 
     Args:
         simulations: one below the other.
         path: the file.
-        format: PNG, or a page that needs nothing else.
 
     Raises:
         FlyweightError: the file can't be written; what was there before is kept.
@@ -35,23 +33,55 @@ def write_simulations(
 
     from flyweight.report.look import config
 
-    about = simulations[0].accelerator
     heading = alt.TitleParams(
-        f"Layer by layer on an accelerator of {about.name}",
-        subtitle=[
-            f"Simulated, not measured. {about.bandwidth / 1e9:g} GB/s of DRAM,"
-            f" {about.clock_hz / 1e9:g} GHz, {about.sparsity:.0%} of the weights zero.",
-            "Utilisation: the share of the elements' cycles in which they do a multiply-add.",
-        ],
+        headline(simulations[0]),
+        subtitle=[setting(simulations[0]), UTILISATION],
         fontSize=18, subtitleFontSize=12, offset=18,
     )  # fmt: skip
     drawn = [_network(one) for one in simulations]
     chart = alt.vconcat(*drawn, title=heading, padding=20, config=config(), spacing=36)
-    (write_chart if format == "png" else write_chart_html)(chart, path)
+    write_chart(chart, path)
+
+
+def headline(simulation: "Simulation") -> str:
+    """What a picture or page shows."""
+    return f"Layer by layer on an accelerator of {simulation.accelerator.name}"
+
+
+def setting(simulation: "Simulation") -> str:
+    """The accelerator in a sentence or two."""
+    about = simulation.accelerator
+    return (
+        f"Simulated, not measured. {about.bandwidth / 1e9:g} GB/s of DRAM,"
+        f" {about.clock_hz / 1e9:g} GHz, {about.sparsity:.0%} of the weights zero."
+    )
+
+
+def said(simulation: "Simulation") -> str:
+    """A network's time and utilisation in a line."""
+    share = sum(one.cycles for one in simulation.layers if one.bound == "dram") / simulation.cycles
+    return (
+        f"{digits(simulation.seconds * 1e3)} ms, {simulation.utilisation:.0%} utilised,"
+        f" {share:.0%} of the time in layers that wait for the DRAM"
+    )
 
 
 def _network(simulation: "Simulation") -> "altair.VConcatChart":
     """A network's two panels, time above utilisation."""
+    import altair as alt
+
+    width = max(NARROWEST, STEP * len(simulation.layers))
+    title = alt.TitleParams(simulation.workload.network, subtitle=said(simulation))
+    times, busy = panels(simulation)
+    return alt.vconcat(
+        times.properties(width=width, height=150, title=title),
+        busy.properties(width=width, height=110),
+        spacing=8,
+    )
+
+
+def panels(simulation: "Simulation") -> "tuple[altair.Chart, altair.Chart]":
+    """The time of each layer, and its utilisation, as charts without a size."""
     import altair as alt
 
     rows = [_row(number, simulation) for number in range(len(simulation.layers))]
@@ -76,13 +106,6 @@ def _network(simulation: "Simulation") -> "altair.VConcatChart":
             labelOverlap=False,
         ),
     )
-    width = max(NARROWEST, STEP * len(rows))
-    share = sum(one.cycles for one in simulation.layers if one.bound == "dram") / simulation.cycles
-    title = alt.TitleParams(
-        simulation.workload.network,
-        subtitle=f"{digits(simulation.seconds * 1e3)} ms, {simulation.utilisation:.0%} utilised,"
-        f" {share:.0%} of the time in layers that wait for the DRAM",
-    )
     times = base.mark_bar().encode(x=x, y=alt.Y("cycles:Q", title="thousand cycles"))
     busy = base.mark_bar().encode(
         x=names,
@@ -91,11 +114,7 @@ def _network(simulation: "Simulation") -> "altair.VConcatChart":
             axis=alt.Axis(format="%", tickCount=5),
         ),
     )  # fmt: skip
-    return alt.vconcat(
-        times.properties(width=width, height=150, title=title),
-        busy.properties(width=width, height=110),
-        spacing=8,
-    )
+    return times, busy
 
 
 def _row(number: int, simulation: "Simulation") -> dict[str, Any]:

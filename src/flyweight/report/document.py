@@ -100,6 +100,28 @@ def spec(key: str, chart: Any) -> str:
     return f'<script type="application/json" data-chart="chart-{key}">{text}</script>'
 
 
+def plain_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of texts, which scrolls where it is too wide; each row's first cell names it."""
+    columns = "".join(f'<th scope="col">{escape(one)}</th>' for one in head)
+    body = "".join(
+        f'<tr><th scope="row">{escape(first)}</th>'
+        + "".join(f"<td>{escape(cell)}</td>" for cell in rest)
+        + "</tr>"
+        for first, *rest in rows
+    )
+    return (
+        f'<div class="scroll" tabindex="0"><table><thead><tr>{columns}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def sentences(texts: Sequence[str]) -> str:
+    """A list of sentences, given without their full stops."""
+    if not texts:
+        return "<p>Nothing.</p>"
+    return f"<ul>{''.join(f'<li>{escape(one)}.</li>' for one in texts)}</ul>"
+
+
 def legend(lists: Sequence[tuple[str, Sequence[tuple[str, str, str]]]]) -> str:
     """What colours and shapes mean.
 

@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flyweight.report.document import document
+from flyweight.report.document import document, plain_table, sentences
 from flyweight.report.saving import write_page
 from flyweight.report.text import digits, millions
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from flyweight.accelerator import HardwareAdvice, Simulation
 
 MARK = "simulated, not measured"
+TOTALS = ("network", "time (ms)", "of its time", "array busy", "M multiply-adds")
+LAYERS = ("layer", "kind", "channels", "output", "share", "array busy")
 
 
 def write_hardware_advice_html(advice: "HardwareAdvice", path: Path) -> None:
@@ -38,13 +40,13 @@ def hardware_advice_page(advice: "HardwareAdvice") -> str:
 <p>{about.bandwidth / 1e9:g} GB/s of DRAM, {about.clock_hz / 1e9:g} GHz,
 {about.sparsity:.0%} of the weights zero.</p></header>
 <main><section><h2>Before and after ({MARK})</h2>
-{_table(("network", "time (ms)", "of its time", "array busy", "M multiply-adds"), rows)}</section>
+{plain_table(TOTALS, rows)}</section>
 <section><h2>What to change: another network, to be trained ({MARK})</h2>
-{_list(advice.proposals())}</section>
+{sentences(advice.proposals())}</section>
 <section><h2>Why it takes as long as it does ({MARK})</h2>
-{_list(advice.reasons())}</section>
+{sentences(advice.reasons())}</section>
 <section><h2>Layers ({MARK})</h2>
-{_table(("layer", "kind", "channels", "output", "share", "array busy"), _layers(found))}
+{plain_table(LAYERS, _layers(found))}
 </section></main>"""
     return document(title, body, [])
 
@@ -64,23 +66,3 @@ def _layers(found: "Simulation") -> list[Sequence[str]]:
         )
         for one in found.layers
     ]  # fmt: skip
-
-
-def _list(sentences: Sequence[str]) -> str:
-    if not sentences:
-        return "<p>Nothing.</p>"
-    return f"<ul>{''.join(f'<li>{escape(one)}.</li>' for one in sentences)}</ul>"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    columns = "".join(f'<th scope="col">{escape(one)}</th>' for one in head)
-    body = "".join(
-        f'<tr><th scope="row">{escape(first)}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in rest)
-        + "</tr>"
-        for first, *rest in rows
-    )
-    return (
-        f'<div class="scroll" tabindex="0"><table><thead><tr>{columns}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )

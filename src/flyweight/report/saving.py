@@ -20,16 +20,6 @@ def write_chart(chart: Any, path: Path) -> None:
             drawn.save(temporary, format="png", optimize=True, dpi=drawn.info.get("dpi"))
 
 
-def write_chart_html(chart: Any, path: Path) -> None:
-    """Write an Altair chart as a page that needs nothing else, beside it or from a network.
-
-    Raises:
-        FlyweightError: the file can't be written; what was there before is kept.
-    """
-    with replaced(path) as temporary:
-        chart.save(str(temporary), format="html", inline=True)
-
-
 def write_page(text: str, path: Path) -> None:
     """Write a page.
 

@@ -58,7 +58,7 @@ def study_named(
     """A study, with a reading of what its paper leaves open.
 
     Args:
-        name: e.g. "g1", or as its paper calls it, "table1".
+        name: e.g. "g1", or as its paper calls it, "table1"; "-" stands for "_".
         joined: see `guidelines`.
         middle: likewise.
         model: see `figure4`.
@@ -67,6 +67,7 @@ def study_named(
     Raises:
         UsageError: there is none of this name, or weights for one that has no use for them.
     """
+    name = name.replace("-", "_")
     name = AS_PRINTED.get(name, name)
     if name == FIGURE_2:
         raise UsageError(NOT_A_STUDY)

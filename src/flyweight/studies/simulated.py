@@ -183,7 +183,7 @@ def simulated_tables() -> tuple[Table, ...]:
 
 
 SIMULATED = Study(
-    "squeezenext_simulated",
+    "squeezenext_hardware",
     "versions made for an accelerator, on a model of it",
     "SqueezeNext (arXiv 1803.10615), table of hardware performance",
     "with a smaller stem and blocks moved to later stages, SqueezeNext is faster",
@@ -192,7 +192,7 @@ SIMULATED = Study(
         Chart("scatter", "Time, the paper's and simulated", "simulated", "time (paper, x)",
               "time, simulated (x)", "", log=True),
     ),
-    reading="Nothing here is measured. The paper's simulator was never published; ours is the model"
+    reading="nothing here is measured: the paper's simulator was never published; ours is the model"
     " of docs/accelerator.md, whose choices 'flyweight simulate NAME --choices' lists, and it isn't"
-    " fitted to the table. Times are over version 5's; energies are in that of a multiply-add.",
+    " fitted to the table; times are over version 5's, energies in that of a multiply-add",
 )  # fmt: skip

@@ -132,7 +132,7 @@ STUDIES = (
         "a SqueezeNext has VGG-19's accuracy with 4.4 M parameters", (_WIDER,), reading=_DEPTHS,
     ),
     Study(
-        "squeezenext_hardware", "versions made for an accelerator",
+        "squeezenext_versions", "versions made for an accelerator, timed here",
         _NAME.format("hardware performance"),
         "with fewer blocks in early stages and more in later ones, SqueezeNext is faster",
         (_HARDWARE,), judges=(faster_than("1.0-SqNxt-23v5", "1.0-SqNxt-23"),),

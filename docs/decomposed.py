@@ -84,7 +84,14 @@ def said(found: Sequence[Decomposition] | None = None) -> str:
         f" {peaks.bytes_per_s[-1] / 1e9:.0f} in arrays of {peaks.sizes[-1] >> 20} MiB. What has no"
         f" FLOPs at all takes from {least[0]:.0%} of the time ({least[1].network} on"
         f" {least[1].engine}) to {most[0]:.0%} ({most[1].network} on {most[1].engine})."
+        f"{_doubts(every)}"
     )
+
+
+def _doubts(every: Sequence[Decomposition]) -> str:
+    """Of which measurements the records say that the machine was busy or unsteady."""
+    doubtful = dict.fromkeys(one.network for one in every if one.record.warnings)
+    return f" Doubts were noted with some figures of {', '.join(doubtful)}." if doubtful else ""
 
 
 def _counted_share(one: Decomposition) -> float:

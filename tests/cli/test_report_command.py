@@ -54,6 +54,12 @@ def test_a_file_of_a_study(other: Path, tmp_path: Path, capsys: pytest.CaptureFi
     page = tmp_path / "page.html"
     assert "does not hold" in said(capsys, other, "--html", page)
     assert "ShuffleNet V2, Table 1" in page.read_text()
+
+
+@pytest.mark.slow
+def test_a_picture_of_a_study(
+    other: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     picture = tmp_path / "g1.png"
     said(capsys, other, "--png", picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -118,7 +124,7 @@ def test_records_of_no_study_are_drawn_as_ever(
         (["mine", "plain"], 1, "plain holds no study's records"),
         (["mine", "--html", "no/x.html"], 1, "there is no folder no"),
         (["mine", "--html", "empty"], 1, "it is a folder"),
-        (["mine", "--png", "x.png"], 2, "--png draws one study in one setting: mine has several"),
+        (["mine", "--png", "x.png"], 2, "--png draws one study in one setting: mine has 2"),
         (["mine", "other.jsonl", "--png", "x.png"], 2, "--png draws a study of one machine"),
         (["mine", "mine", "mine"], 2, "two side by side"),
         (["mine/bench.jsonl"], 2, "--html FILE, --png FILE, or both"),

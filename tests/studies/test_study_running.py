@@ -26,7 +26,7 @@ from flyweight.studies import running as running_module
 from flyweight.studies.catalogue import AS_PRINTED, study_named
 from flyweight.studies.study import Series
 
-SMALL = ["study", "g1", "--quick", "--engine", "eager", "--budget", "1s"]
+SMALL = ["study", "g1", "--quick", "--engine", "eager", "--budget", "200ms"]
 
 
 def smallest(study: str) -> list[Series]:
@@ -34,7 +34,7 @@ def smallest(study: str) -> list[Series]:
 
 
 def test_a_study() -> None:
-    result = run_study(STUDIES["g4"], "eager", budget_s=1.0, series=smallest("g4"))
+    result = run_study(STUDIES["g4"], "eager", budget_s=0.2, series=smallest("g4"))
     assert result.complete
     (series,) = result.series
     table = series.table
@@ -109,7 +109,7 @@ def test_going_on() -> None:
 def test_from_records_alone() -> None:
     """In each setting its own times; parts that weren't timed are left out."""
     study = STUDIES["g4"]
-    first = run_study(study, "eager", budget_s=0.5, series=smallest("g4"))
+    first = run_study(study, "eager", budget_s=0.2, series=smallest("g4"))
     both = [
         *first.records,
         *(replace(r, run="other", environment=replace(r.environment, batch=8))
@@ -137,9 +137,9 @@ def test_a_case_that_cannot_run_is_left_out(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(running_module.engine_named("eager").__class__, "load", lambda _: prepare)
     failed: list[str] = []
     telling = Telling(failed=lambda case, error: failed.append(f"{case}: {error}"))
-    result = run_study(STUDIES["g4"], "eager", budget_s=0.5, series=smallest("g4"), telling=telling)
+    result = run_study(STUDIES["g4"], "eager", budget_s=0.2, series=smallest("g4"), telling=telling)
     assert not failed
-    result = run_study(STUDIES["g1"], "eager", budget_s=0.5, series=smallest("g1"), telling=telling)
+    result = run_study(STUDIES["g1"], "eager", budget_s=0.2, series=smallest("g1"), telling=telling)
     assert failed == ["g1 / ARM x1 / 1:2: 22 channels are too many"]
     table = result.series[0].table
     assert [value is None for value in table.column("here")] == [False, True, False, False]

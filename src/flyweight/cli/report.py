@@ -136,17 +136,19 @@ def _results(source: _Source, html: Path | None, png: Path | None) -> None:
         raise FlyweightError(
             f"{source.path} holds no study's records; --html FILE draws what it does hold"
         )
-    whole = source.whole and bool(belong)
-    results = results_of(source.records, untimed=whole)
-    missing = not_run(results) if whole else ""
     if png is not None:
-        views = [view for shown in by_engine(results) for view in shown.views]
+        timed = by_engine(results_of(source.records))
+        views = [view for shown in timed for view in shown.views]
         if len(views) != 1:
-            raise UsageError(f"--png draws one study in one setting: {source.path} has several")
+            count = len(views) or "none"
+            raise UsageError(f"--png draws one study in one setting: {source.path} has {count}")
         from flyweight.report.studies.charts import write_view_png
 
         write_view_png(views[0], png)
         note(f"wrote {png}")
+    whole = source.whole and bool(belong)
+    results = results_of(source.records, untimed=whole)
+    missing = not_run(results) if whole else ""
     if html is not None:
         rest = {
             name: tuple(record for record in records if id(record) not in belong)

@@ -247,6 +247,7 @@ PARTS: dict[str, Callable[[Sequence[Record]], str]] = {
     "native_memory": native_memory,
     "planted": lambda records: planted.table(),
     "planted_said": lambda records: planted.said(),
+    "advice_noise": lambda records: planted.noise(),
     "squeezenet_compressed": lambda records: compression.squeezenet_table(),
     "small_compressed": lambda records: compression.small_table(),
     "int8": lambda records: int8.table(),

@@ -22,7 +22,7 @@ from flyweight.advising import bench as bench_module
 from flyweight.advising.alone import alone, around, block_of
 from flyweight.advising.bench import Bench
 from flyweight.advising.findings import Costs
-from flyweight.advising.predicting import predicted
+from flyweight.advising.predicting import predicted, sample_of
 from flyweight.advising.preparing import Candidate, candidates, has_siblings, simpler
 from flyweight.advising.rebuilding import Edit, rebuilt
 from flyweight.advising.trying import (
@@ -62,7 +62,9 @@ def costs_of(reading: Reading) -> Costs:
         ("unequal widths", ("16 -> 192 channels", "56 -> 56 channels")),
         ("activations", ("elu", "left out")),
         ("shortcuts", ("add", "left out")),
-        ("channels that don't fit", ("58 -> 58 channels", "64 -> 64 channels")),
+        ("channels that don't fit", ("58 -> 58 channels", "64 -> 56 channels")),
+        ("parallel fragments", ("64 -> 16 channels", "merged")),
+        ("serial fragments", ("32 -> 32 channels", "64 -> 64 channels")),
     ],
 )
 def test_alternatives_are_timed_alone_and_in_place(key: str, change: tuple[str, str]) -> None:
@@ -76,10 +78,10 @@ def test_alternatives_are_timed_alone_and_in_place(key: str, change: tuple[str, 
         assert ratio.rounds >= 3
     assert change in {(one.before, one.after) for one in trial.changes}
     assert trial.setting == EAGER
-    assert len(bench.records) == (5 if trial.alone else 3)
-    if trial.alone is not None:
-        assert trial.block.startswith("blocks")
-        assert trial.predicted is not None
+    assert len(bench.records) == 5
+    assert trial.alone is not None
+    assert trial.block.startswith("blocks")
+    assert trial.predicted is not None
 
 
 def test_fragments_become_one_path() -> None:
@@ -131,6 +133,50 @@ def test_exact_advice_is_compared_and_timed() -> None:
     whole = together(bench, trials, smaller, SECONDS)
     assert whole is not None
     assert whole.ratio is not None
+
+
+@pytest.mark.parametrize(
+    ("key", "lowered"),
+    [("layout changes", False), pytest.param("channel moves", True, marks=pytest.mark.slow)],
+)
+def test_exact_advice_is_timed_on_a_block_alone(key: str, lowered: bool) -> None:
+    bench, reading, finding = bench_of(key)
+    costs = costs_of(reading)
+    sample = sample_of(reading, [finding], costs)
+    assert sample is not None
+    assert sample.name.startswith("blocks")
+    assert sample.share == pytest.approx(costs.share(around(finding, reading)))
+    wanted = [
+        Candidate("rewrite", Setting("eager", 1, lowered), True),
+        Candidate("elsewhere", Setting("eager", 2), True),
+    ]
+    rewritten, elsewhere = exact_trials(bench, wanted, simpler(reading), SECONDS, sample=sample)
+    for one in (rewritten, elsewhere):
+        assert one.alone is not None
+        assert one.block == sample.name
+    # Rewriting changes the blocks that there is something to rewrite in, threads change all.
+    assert rewritten.alone is not None
+    assert sample.share is not None
+    assert rewritten.predicted == pytest.approx(1 - sample.share * (1 - rewritten.alone.value))
+    assert elsewhere.alone is not None
+    assert elsewhere.predicted == pytest.approx(elsewhere.alone.value)
+
+
+def test_the_block_computes_the_same_in_both_forms() -> None:
+    _, reading, finding = bench_of("layout changes")
+    sample = sample_of(reading, [finding], costs_of(reading))
+    assert sample is not None
+    plain, simple = sample.modules()
+    x = torch.randn(sample.plain.input)
+    with torch.no_grad():
+        torch.testing.assert_close(plain(x), simple(x))
+    moves = {node.target for one in (plain, simple) for part in one for node in part.graph.nodes}
+    assert torch.ops.aten.permute.default in moves
+    assert not any(
+        node.target is torch.ops.aten.permute.default
+        for part in simple
+        for node in part.graph.nodes
+    )
 
 
 class Wrong(nn.Module):
@@ -262,9 +308,12 @@ def test_what_the_block_alone_predicts() -> None:
     stem, head = next(iter(reading.layers.values())), list(reading.layers.values())[-1]
     inside = around(finding, reading)
     assert {one.place.path.split(".")[0] for one in inside} == {"blocks"}
-    # Blocks halve; the stem has 56 channels instead of 128, and so have the features of the head.
+    # Blocks halve; the stem and the features of the head have fewer channels instead of 128.
+    first, last = (changed.shapes[one][1] for one in (stem.node, inside[-2].node))
+    assert {first, last} <= {48, 56}
     saved = 0.5 * (costs.share(inside) or 0)
-    saved += (1 - 56 / 128) * (costs.share([stem, head]) or 0)
+    saved += (1 - first / 128) * (costs.share([stem]) or 0)
+    saved += (1 - last / 128) * (costs.share([head]) or 0)
     found = predicted(finding, reading, costs, changed, 0.5)
     assert found == pytest.approx(1 - saved)
     assert predicted(finding, reading, Costs.of(reading, None), changed, 0.5) is None

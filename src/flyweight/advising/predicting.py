@@ -1,9 +1,64 @@
 """What a block alone says of the whole network."""
 
-from flyweight.advising.alone import around
-from flyweight.advising.findings import Costs, Finding
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from flyweight.advising.alone import Block, alone, around, block_of, module_around
+from flyweight.advising.elements import simplified
+from flyweight.advising.findings import EXACT, Costs, Finding
 from flyweight.advising.reading import Reading
-from flyweight.advising.rebuilding import Rebuilt
+from flyweight.advising.rebuilding import CannotBuildError, Edit, Rebuilt, rebuilt
+from flyweight.advising.widths import widths_of
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The block with which exact advice is timed alone.
+
+    Attributes:
+        name: of its module.
+        plain: as it is.
+        simpler: without what is repeated or undone.
+        share: of the network's time that blocks like it take; None where nobody knows. Rewriting
+            changes these alone.
+    """
+
+    name: str
+    plain: Block
+    simpler: Block
+    share: float | None
+
+    def modules(self) -> tuple[nn.Module, nn.Module]:
+        """Both as they are timed."""
+        return self.plain.to_time([self.simpler]), self.simpler.to_time([self.plain])
+
+
+def sample_of(reading: Reading, findings: Sequence[Finding], costs: Costs) -> Sample | None:
+    """The block that takes most time of those that exact advice is about.
+
+    Without such findings it stands for the whole network. None where it can't run by itself.
+    """
+    exact = [one for one in findings if one.kind == EXACT]
+    if exact:
+        name, nodes = block_of(exact[0], reading)
+        layers = {one.node: one for finding in exact for one in around(finding, reading)}
+        share = costs.share(layers.values())
+    elif reading.layers:
+        name, nodes = module_around(costs.dearest(reading.layers.values())[0].node, reading)
+        share = 1.0
+    else:
+        return None
+    widths = widths_of(reading.graph.graph)
+    try:
+        plain = alone(rebuilt(reading, widths, Edit()), nodes)
+        simpler = alone(rebuilt(reading, widths, simplified(reading)), nodes)
+    except CannotBuildError:
+        return None
+    if plain is None or simpler is None or plain.input != simpler.input:
+        return None
+    return Sample(name, plain, simpler, share)
 
 
 def predicted(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import nn
 
@@ -30,8 +31,9 @@ class Sample:
     simpler: Block
     share: float | None
 
+    @cached_property
     def modules(self) -> tuple[nn.Module, nn.Module]:
-        """Both as they are timed."""
+        """Both as they are timed; the same modules each time, so that engines know them again."""
         return self.plain.to_time([self.simpler]), self.simpler.to_time([self.plain])
 
 
@@ -66,8 +68,10 @@ def predicted(
 ) -> float | None:
     """The time that an alternative should take of the network's.
 
-    The blocks around the finding's operations change as the one that was timed by itself;
-    convolutions elsewhere, whose widths change with theirs, as their multiply-adds do.
+    The blocks around the finding's operations change as the one that was timed by itself. So do
+    convolutions elsewhere, whose widths change with theirs, as their multiply-adds do; but a part
+    of each one's time doesn't grow with them, so that none changes by more than these multiply-adds
+    take on the average of the network.
 
     Args:
         finding: what is to be changed.
@@ -85,8 +89,11 @@ def predicted(
         return None
     within = {one.node for one in inside}
     saved = share * (1 - alone)
-    for layer in reading.layers.values():
+    computing = [one for one in reading.layers.values() if one.madds]
+    usual = (costs.share(computing) or 0.0) / max(reading.madds, 1)
+    for layer in computing:
         now = changed.madds_of.get(layer.node)
-        if layer.node not in within and layer.madds and now is not None:
-            saved += (costs.share([layer]) or 0.0) * (1 - now / layer.madds)
+        if layer.node not in within and now is not None:
+            each = min((costs.share([layer]) or 0.0) / layer.madds, usual)
+            saved += each * (layer.madds - now)
     return 1 - saved

@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Container
 from contextlib import suppress
 from dataclasses import replace
 
@@ -59,6 +58,7 @@ def exact_trials(
     runners = {_ORIGINAL: original, _AGAIN: again}
     expected = outputs_of(original)
     made: list[Trial] = []
+    blocks: dict[str, Runner] = {}
     for one in tried:
         expected_s = bench.preparing_s * (_LOWERING if one.setting.lowered else 1)
         if made and time.monotonic() + expected_s > until:
@@ -69,17 +69,22 @@ def exact_trials(
         made.append(trial)
         if runner is not None:
             runners[one.advice] = runner
+            if sample is not None and one.setting.engine == bench.setting.engine:
+                _prepare_block(bench, sample, one, blocks, until)
     if len(runners) == 2:
         return made
-    blocks = {} if sample is None else _sample_blocks(bench, sample, tried, runners, until)
+    for one in tried:
+        if sample is not None and one.advice in runners and one.advice not in blocks:
+            _prepare_block(bench, sample, one, blocks, until)
     bench.tell(f"timing {', '.join(name for name in runners if name not in (_ORIGINAL, _AGAIN))}")
     late = max(time.monotonic() - until, 0.0)
     seconds = max(budget_s - late, min(budget_s, LEAST_S))
-    found = bench.timed(runners, seconds * (1 - _ALONE if blocks else 1))
+    foretold = _BLOCK in blocks and len(blocks) > 1
+    found = bench.timed(runners, seconds * (1 - _ALONE if foretold else 1))
     trials = [
         _judged(trial, found, trial.advice) if trial.advice in runners else trial for trial in made
     ]
-    if sample is None or not blocks:
+    if sample is None or not foretold:
         return trials
     bench.tell(f"timing {sample.name} alone")
     alone_found = bench.timed(blocks, seconds * _ALONE)
@@ -87,26 +92,21 @@ def exact_trials(
             for one in trials]  # fmt: skip
 
 
-def _sample_blocks(
-    bench: Bench, sample: Sample, tried: list[Candidate], wanted: Container[str], until: float
-) -> dict[str, Runner]:
-    """Runners of a block in the forms that were prepared of the network, while there is time."""
+def _prepare_block(
+    bench: Bench, sample: Sample, one: Candidate, blocks: dict[str, Runner], until: float
+) -> None:
+    """Add runners of a block, as it is and in a form of the network, while there is time."""
     example = np.random.default_rng(0).standard_normal(sample.plain.input, np.float32)
-    plain, simpler = sample.modules()
-    forms = [(_BLOCK, plain, bench.setting)]
-    forms += [
-        (one.advice, simpler if one.simplified else plain, one.setting)
-        for one in tried
-        if one.advice in wanted
-    ]
-    found: dict[str, Runner] = {}
+    plain, simpler = sample.modules
+    forms = [(one.advice, simpler if one.simplified else plain, one.setting)]
+    if _BLOCK not in blocks:
+        forms.insert(0, (_BLOCK, plain, bench.setting))
     for name, module, setting in forms:
         if time.monotonic() > until:
             break
         bench.tell(f"preparing {sample.name} alone: {name}")
         with suppress(FlyweightError):  # a block may need what the engine only has for networks
-            found[name] = bench.runner(module, setting, example)
-    return found if _BLOCK in found and len(found) > 1 else {}
+            blocks[name] = bench.runner(module, setting, example)
 
 
 def _foretold(trial: Trial, sample: Sample, found: Measurements, base: Setting) -> Trial:

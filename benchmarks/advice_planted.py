@@ -11,6 +11,7 @@ network or run; what is there already isn't done again. On an idle machine:
 """
 
 import multiprocessing
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -127,15 +128,15 @@ def plain(networks: Networks, seconds: float, rows: list[dict[str, Any]]) -> Ite
             yield said(one)
 
 
-def busy() -> None:
-    """Keep a core busy until killed."""
-    while True:
+def busy(parent: int) -> None:
+    """Keep a core busy until killed, or until the parent is gone."""
+    while os.getppid() == parent:
         sum(range(10_000))
 
 
 def noisy(networks: Networks, seconds: float, rows: list[dict[str, Any]]) -> Iterator[str]:
     """Advise on networks again and again beside a busy process."""
-    other = multiprocessing.get_context("spawn").Process(target=busy, daemon=True)
+    other = multiprocessing.get_context("spawn").Process(target=busy, args=[os.getpid()])
     other.start()
     try:
         for key, make in networks.items():

@@ -51,10 +51,10 @@ def test_noise(planted: ModuleType) -> None:
     ]
     rows += [
         {"planted": "groups", "verdicts": {"groups": "withdrawn", "lower": "withdrawn"}},
-        {"planted": "groups", "verdicts": {"groups": "withdrawn"}},
+        {"planted": "groups", "verdicts": {"groups": "withdrawn", "lower": "not tried"}},
     ]
     text = planted.noise_of(rows)
-    assert text.startswith("1 of 2 pieces of advice get the same verdict in nine runs of ten.")
+    assert text.startswith("1 of 2 pieces of advice get the same verdict in nine of ten runs")
     assert "| groups | groups | 10 | 8 kept, 2 withdrawn |" in text
-    assert "| groups | lower | 10 | 9 withdrawn, 1 not found |" in text
+    assert "| groups | lower | 10 | 9 withdrawn, 1 not tried |" in text
     assert planted.noise_of([]) == "Nothing is recorded yet."

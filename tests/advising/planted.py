@@ -208,7 +208,7 @@ class MixedWidths(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.up, self.fragments, self.down = conv(64, 512), Fragments("cat"), conv(512, 64)
+        self.up, self.fragments, self.down = conv(64, 256), Fragments("cat"), conv(256, 64)
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.up(x).permute(0, 2, 3, 1).contiguous()).permute(0, 3, 1, 2).contiguous()

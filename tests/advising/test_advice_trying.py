@@ -300,22 +300,30 @@ def test_a_block_alone_computes_what_it_does_in_the_network() -> None:
         torch.testing.assert_close(part.module(x), bench.model.get_submodule(name)(x))
 
 
-def test_what_the_block_alone_predicts() -> None:
-    _, reading, finding = bench_of("groups")
+@pytest.mark.parametrize("key", ["groups", "unequal widths"])
+def test_what_the_block_alone_predicts(key: str) -> None:
+    _, reading, finding = bench_of(key)
     assert finding.edit is not None
     costs = costs_of(reading)
     changed = rebuilt(reading, widths_of(reading.graph.graph), finding.edit)
     stem, head = next(iter(reading.layers.values())), list(reading.layers.values())[-1]
     inside = around(finding, reading)
     assert {one.place.path.split(".")[0] for one in inside} == {"blocks"}
-    # Blocks halve; the stem and the features of the head have fewer channels instead of 128. What
-    # that saves there is no more than the multiply-adds take on average.
-    first, last = (changed.shapes[one][1] for one in (stem.node, inside[-2].node))
+    # The stem and the features of the head have other widths, as the blocks next to them. What that
+    # costs or saves there is no more than the multiply-adds take on average.
+    dense = [one for one in inside if one.madds]
+    first, last = changed.shapes[stem.node][1], changed.shapes[dense[-1].node][1]
     assert {first, last} <= {48, 56}
-    saved = 0.5 * (costs.share(inside) or 0)
+    # The block that was timed halves; all of them do for the same multiply-adds.
+    timed = [one for one in dense if one.node in block_of(finding, reading)[1]]
+    grown, own = (
+        sum(changed.madds_of[one.node] for one in some) / sum(one.madds for one in some)
+        for some in (dense, timed)
+    )
+    saved = (1 - 0.5 * grown / own) * (costs.share(inside) or 0)
     computing = [one for one in reading.layers.values() if one.madds]
     usual = (costs.share(computing) or 0) / reading.madds
-    for layer, left in ((stem, first / 128), (head, last / 128)):
+    for layer, left in ((stem, first / stem.widths[1]), (head, last / head.input[1])):
         rate = min(usual, (costs.share([layer]) or 0) / layer.madds)
         saved += rate * layer.madds * (1 - left)
     found = predicted(finding, reading, costs, changed, 0.5)

@@ -105,7 +105,7 @@ def alone(network: Rebuilt, names: Collection[str]) -> Block | None:
     inside = [
         node
         for node in network.module.graph.nodes
-        if node.op == "call_function" and (node.name in names or _replaces(node.name, names))
+        if node.op == "call_function" and (node.name in names or takes_place_of(node.name, names))
     ]
     within = set(inside)
     read = {
@@ -133,6 +133,7 @@ def alone(network: Rebuilt, names: Collection[str]) -> Block | None:
     return Block(fx.GraphModule(network.module, graph), shapes[source.name], output)
 
 
-def _replaces(name: str, names: Collection[str]) -> bool:
+def takes_place_of(name: str, names: Collection[str]) -> bool:
+    """Whether a node of a rebuilt network stands for one of these of the original."""
     before, path, _ = name.rpartition("_path_")
     return bool(path) and before in names

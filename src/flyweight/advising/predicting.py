@@ -6,7 +6,7 @@ from functools import cached_property
 
 from torch import nn
 
-from flyweight.advising.alone import Block, alone, around, block_of, module_around
+from flyweight.advising.alone import Block, alone, around, block_of, module_around, takes_place_of
 from flyweight.advising.elements import simplified
 from flyweight.advising.findings import EXACT, Costs, Finding
 from flyweight.advising.reading import Reading
@@ -68,10 +68,11 @@ def predicted(
 ) -> float | None:
     """The time that an alternative should take of the network's.
 
-    The blocks around the finding's operations change as the one that was timed by itself. So do
-    convolutions elsewhere, whose widths change with theirs, as their multiply-adds do; but a part
-    of each one's time doesn't grow with them, so that none changes by more than these multiply-adds
-    take on the average of the network.
+    The blocks around the finding's operations change as the one that was timed by itself, for the
+    same multiply-adds: widths that follow others may leave more of them in one block than in the
+    next. Convolutions elsewhere, whose widths change with theirs, change as their multiply-adds do;
+    but a part of each one's time doesn't grow with them, so that none changes by more than these
+    multiply-adds take on the average of the network.
 
     Args:
         finding: what is to be changed.
@@ -87,7 +88,11 @@ def predicted(
     share = costs.share(inside)
     if share is None:
         return None
-    within = {one.node for one in inside}
+    within = frozenset(one.node for one in inside)
+    _, block = block_of(finding, reading)
+    grown = _growth(block, reading, changed)
+    if grown and within:
+        alone *= (_growth(within, reading, changed) or grown) / grown
     saved = share * (1 - alone)
     computing = [one for one in reading.layers.values() if one.madds]
     usual = (costs.share(computing) or 0.0) / max(reading.madds, 1)
@@ -97,3 +102,14 @@ def predicted(
             each = min((costs.share([layer]) or 0.0) / layer.madds, usual)
             saved += each * (layer.madds - now)
     return 1 - saved
+
+
+def _growth(nodes: frozenset[str], reading: Reading, changed: Rebuilt) -> float | None:
+    """The multiply-adds of some operations after a change over those before."""
+    before = sum(one.madds for one in reading.layers.values() if one.node in nodes)
+    after = sum(
+        madds
+        for name, madds in changed.madds_of.items()
+        if name in nodes or takes_place_of(name, nodes)
+    )
+    return after / before if before else None

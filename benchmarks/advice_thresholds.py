@@ -2,7 +2,8 @@
 
 The thresholds of flyweight.advising.thresholds come from this. Networks of the ShuffleNet V2
 paper's experiments (section 2) at equal FLOPs, one thing varied at a time, all of a series in the
-same rounds. Writes results/<machine>/advice_thresholds.jsonl. On an idle machine:
+same rounds. Writes results/<machine>/advice_thresholds_BLOCK.jsonl, where BLOCK is how many
+channels engines compute together there: 16 with AVX-512, else 8. On an idle machine:
 
     .venv/bin/python benchmarks/advice_thresholds.py [SECONDS A SERIES]
 """
@@ -17,14 +18,13 @@ import torch
 from resuming import resume
 from torch import nn
 
-from flyweight.advising.thresholds import SERIES_TIMED
+from flyweight.advising.thresholds import ENGINES_TIMED, SERIES_TIMED, channel_block
 from flyweight.engines import Options, engine_named
 from flyweight.measuring import measure
 from flyweight.records import Record
 from flyweight.studies.guidelines import fragmented, grouped, unequal
 
 SIZE = 56
-ENGINE = "onnxruntime"
 
 
 def network(series: str, level: int) -> tuple[Callable[[], nn.Module], int]:
@@ -41,15 +41,17 @@ def network(series: str, level: int) -> tuple[Callable[[], nn.Module], int]:
     return partial(fragmented, 64, level, series == "parallel"), width
 
 
-def timed(series: str, levels: tuple[int, ...], seconds: float) -> list[Record]:
+def timed(engine: str, series: str, levels: tuple[int, ...], seconds: float) -> list[Record]:
     """Records of a series."""
+    run = engine_named(engine).load()
     runners = {}
     for level in levels:
         make, channels = network(series, level)
         torch.manual_seed(0)
         example = np.random.default_rng(0).standard_normal((1, channels, SIZE, SIZE), np.float32)
-        runner = engine_named(ENGINE).load()(make().eval(), example, Options(1))
-        runners[f"{series} {level}"] = replace(runner, network=f"{series} {level}")
+        runner = run(make().eval(), example, Options(1))
+        name = f"{engine} {series} {level}"
+        runners[name] = replace(runner, network=name)
     found = measure(runners, seconds)
     for name, ratio in found.ratios(next(iter(runners))).items():
         print(f"{name}: {ratio.value:.3f} ({ratio.low:.3f}-{ratio.high:.3f})", flush=True)
@@ -59,9 +61,10 @@ def timed(series: str, levels: tuple[int, ...], seconds: float) -> list[Record]:
 def main(seconds: str = "10") -> None:
     """Time all series."""
     resume(
-        "advice_thresholds.jsonl",
+        f"advice_thresholds_{channel_block()}.jsonl",
         {
-            f"{series} ": partial(timed, series, levels, float(seconds))
+            f"{engine} {series} ": partial(timed, engine, series, levels, float(seconds))
+            for engine in ENGINES_TIMED
             for series, levels in SERIES_TIMED.items()
         },
     )

@@ -50,15 +50,30 @@ def page_of(rows: Sequence[Row]) -> str:
 
 
 def _where(rows: Sequence[Row]) -> str:
-    about = rows[0]["environment"] or {}
     setting = rows[0]["setting"]
+    machines: dict[str, list[Row]] = {}
+    for row in rows:
+        machines.setdefault(_machine(row), []).append(row)
+    where = "; ".join(
+        name if len(machines) == 1 else f"{name} for {', '.join(_link(row) for row in own)}"
+        for name, own in machines.items()
+    )
+    dates = sorted({row["started"][:10] for row in rows})
     seconds = sorted({row["budget_s"] for row in rows})
     doubts = sum(bool(row["warnings"]) for row in rows)
     said = f" Doubts about a measurement were noted for {doubts} of them." if doubts else ""
     return (
-        f"{about.get('cpu')}, {setting['engine']}, {setting['threads']} thread, batch 1, float32,"
-        f" {rows[0]['started'][:10]}; {' and '.join(f'{s:g}' for s in seconds)} s a network.{said}"
+        f"{where}, {setting['engine']}, {setting['threads']} thread, batch 1, float32,"
+        f" {' and '.join(dates)}; {' and '.join(f'{s:g}' for s in seconds)} s a network.{said}"
     )
+
+
+def _machine(row: Row) -> str:
+    """The processor that a row is from, with its widest vectors."""
+    about = row["environment"] or {}
+    sets = about.get("instruction_sets", [])
+    widest = next((one for one in ("avx512f", "avx2", "asimd") if one in sets), "")
+    return f"{about.get('cpu')}{f' ({widest})' if widest else ''}"
 
 
 def _against_paper(rows: Sequence[Row]) -> list[str]:

@@ -248,6 +248,7 @@ PARTS: dict[str, Callable[[Sequence[Record]], str]] = {
     "decomposed_pictures": lambda records: decomposed.pictures(),
     "planted": lambda records: planted.table(),
     "planted_said": lambda records: planted.said(),
+    "advice_noise": lambda records: planted.noise(),
     "squeezenet_compressed": lambda records: compression.squeezenet_table(),
     "squeezenet_table_2": lambda records: compression.table_2(),
     "small_compressed": lambda records: compression.small_table(),

@@ -1,4 +1,4 @@
-"""Small networks with one kind of waste each, and networks without any."""
+"""Small networks with one kind of waste each, with several, and without any."""
 
 from collections.abc import Callable
 
@@ -136,7 +136,7 @@ def normed() -> nn.Module:
 
 def misfit() -> nn.Module:
     """Layers of 58 channels."""
-    return Around(58, lambda: nn.Sequential(conv(58, 58), nn.ReLU()))
+    return Around(58, lambda: nn.Sequential(conv(58, 58, 3), nn.ReLU()))
 
 
 class PingPong(nn.Module):
@@ -185,6 +185,52 @@ PLANTED = {
     "layout changes": ping_pong,
     "work done twice": twice,
 }
+
+
+class Mixed(nn.Module):
+    """Groups, a shuffle, activations and a shortcut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = conv(128, 128, groups=8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.elu(F.elu(channel_shuffle(self.conv(x), 8))) + x
+
+
+def mixed() -> nn.Module:
+    """G2 and G4 at once."""
+    return Around(128, Mixed)
+
+
+class MixedWidths(nn.Module):
+    """Unequal widths and a change of layout, then fragments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.fragments, self.down = conv(64, 256), Fragments("cat"), conv(256, 64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.up(x).permute(0, 2, 3, 1).contiguous()).permute(0, 3, 1, 2).contiguous()
+        found: Tensor = self.fragments(F.relu(self.down(y)))
+        return found
+
+
+def mixed_widths() -> nn.Module:
+    """G1, G3 and G4 at once."""
+    return Around(64, MixedWidths)
+
+
+MIXED: dict[str, tuple[Callable[[], nn.Module], frozenset[str]]] = {
+    "groups, moves, activations, shortcuts": (
+        mixed, frozenset({"groups", "channel moves", "activations", "shortcuts"}),
+    ),
+    "widths, layouts, fragments": (
+        mixed_widths,
+        # The activation between two changes of layout is fused with nothing.
+        frozenset({"unequal widths", "layout changes", "parallel fragments", "activations"}),
+    ),
+}  # fmt: skip
 
 
 def _plain(channels: int, kernel: int, depth: int = 1) -> Callable[[], nn.Module]:

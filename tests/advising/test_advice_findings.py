@@ -21,7 +21,7 @@ from flyweight.decomposing.profile import Operation
 from flyweight.decomposing.result import Part
 from flyweight.decomposing.roofline import Bound
 from flyweight.records import Ratio
-from tests.advising.planted import CLEAN, PLANTED, SIZE, unequal
+from tests.advising.planted import CLEAN, MIXED, PLANTED, SIZE, in_series, misfit, unequal
 from tests.advising.synthetic import times
 from tests.report.conftest import record
 
@@ -95,13 +95,65 @@ def test_an_empty_edit_changes_nothing(planted: tuple[str, nn.Module, Reading]) 
 
 def test_widths_end_up_equal() -> None:
     # 16 -> 192 -> 16 has 6144 multiply-adds for each position, two layers of 56 channels 6272:
-    # sqrt(16 * 192) is 55.4.
+    # sqrt(16 * 192) is 55.4. The stem makes 56 channels too, so that some have a block less.
     reading = reading_of(unequal(12))
     (one,) = [f for f in find(reading, None) if f.key == "unequal widths"]
     assert one.edit is not None
     changed = rebuilt(reading, widths_of(reading.graph.graph), one.edit, made=False)
-    widths = {changed.shapes[name][1] for name in one.layers}
-    assert widths == {56}
+    assert {changed.shapes[name][1] for name in one.layers} == {48, 56}
+    assert 0.98 <= changed.madds / reading.madds <= 1.02
+
+
+def test_widths_are_whole_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    # With 16 floats in a vector, 48 and 64 channels in turn have the multiply-adds of 16 and 192.
+    monkeypatch.setattr("flyweight.advising.widths.channel_block", lambda: 16)
+    reading = reading_of(unequal(12))
+    (one,) = [f for f in find(reading, None) if f.key == "unequal widths"]
+    assert one.edit is not None
+    changed = rebuilt(reading, widths_of(reading.graph.graph), one.edit, made=False)
+    assert {changed.shapes[name][1] for name in one.layers} == {48, 64}
+    assert 0.98 <= changed.madds / reading.madds <= 1.02
+
+
+@pytest.mark.parametrize("block", [8, 16])
+def test_channels_fit_at_the_same_flops(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flyweight.advising.widths.channel_block", lambda: block)
+    reading = reading_of(misfit())
+    (one,) = [f for f in find(reading, None) if f.key == "channels that don't fit"]
+    assert one.edit is not None
+    changed = rebuilt(reading, widths_of(reading.graph.graph), one.edit, made=False)
+    found = {changed.shapes[name][1] for name in one.layers}
+    assert len(found) == 2  # 58 channels are between two whole numbers of blocks
+    assert all(width % block == 0 for width in found)
+    assert changed.madds / reading.madds == pytest.approx(1.0, abs=0.1)
+
+
+def test_four_behind_each_other_become_one_of_twice_the_width() -> None:
+    # 16 convolutions of 32 to 32 channels have the multiply-adds of 4 of 64 to 64.
+    reading = reading_of(in_series())
+    (one,) = [f for f in find(reading, None) if f.key == "serial fragments"]
+    assert one.edit is not None
+    changed = rebuilt(reading, widths_of(reading.graph.graph), one.edit, made=False)
+    left = [name for name in one.layers if name in changed.madds_of]
+    assert len(left) == 4
+    assert {changed.shapes[name][1] for name in left} <= {56, 64}
+    assert len(one.units) == 4
+    assert all(len(nodes) == 4 for nodes in one.units)
+
+
+def test_a_bottleneck_is_no_fragment() -> None:
+    reading = reading_of(unequal(12))
+    assert "serial fragments" not in {one.key for one in find(reading, None)}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_several_kinds_of_waste_are_all_found(name: str) -> None:
+    make, wanted = MIXED[name]
+    reading = reading_of(make())
+    found = find(reading, times(reading))
+    assert {one.key for one in found if one.kind != NOTE} == wanted
+    first = found[0]
+    assert first.share == max(one.share or 0 for one in found)
 
 
 def test_memory_access_and_its_bound() -> None:

@@ -22,7 +22,7 @@ from flyweight.advising import bench as bench_module
 from flyweight.advising.alone import alone, around, block_of
 from flyweight.advising.bench import Bench
 from flyweight.advising.findings import Costs
-from flyweight.advising.predicting import predicted
+from flyweight.advising.predicting import predicted, sample_of
 from flyweight.advising.preparing import Candidate, candidates, has_siblings, simpler
 from flyweight.advising.rebuilding import Edit, rebuilt
 from flyweight.advising.trying import (
@@ -62,7 +62,9 @@ def costs_of(reading: Reading) -> Costs:
         ("unequal widths", ("16 -> 192 channels", "56 -> 56 channels")),
         ("activations", ("elu", "left out")),
         ("shortcuts", ("add", "left out")),
-        ("channels that don't fit", ("58 -> 58 channels", "64 -> 64 channels")),
+        ("channels that don't fit", ("58 -> 58 channels", "64 -> 56 channels")),
+        ("parallel fragments", ("64 -> 16 channels", "merged")),
+        ("serial fragments", ("32 -> 32 channels", "64 -> 64 channels")),
     ],
 )
 def test_alternatives_are_timed_alone_and_in_place(key: str, change: tuple[str, str]) -> None:
@@ -76,10 +78,10 @@ def test_alternatives_are_timed_alone_and_in_place(key: str, change: tuple[str, 
         assert ratio.rounds >= 3
     assert change in {(one.before, one.after) for one in trial.changes}
     assert trial.setting == EAGER
-    assert len(bench.records) == (5 if trial.alone else 3)
-    if trial.alone is not None:
-        assert trial.block.startswith("blocks")
-        assert trial.predicted is not None
+    assert len(bench.records) == 5
+    assert trial.alone is not None
+    assert trial.block.startswith("blocks")
+    assert trial.predicted is not None
 
 
 def test_fragments_become_one_path() -> None:
@@ -131,6 +133,50 @@ def test_exact_advice_is_compared_and_timed() -> None:
     whole = together(bench, trials, smaller, SECONDS)
     assert whole is not None
     assert whole.ratio is not None
+
+
+@pytest.mark.parametrize(
+    ("key", "lowered"),
+    [("layout changes", False), pytest.param("channel moves", True, marks=pytest.mark.slow)],
+)
+def test_exact_advice_is_timed_on_a_block_alone(key: str, lowered: bool) -> None:
+    bench, reading, finding = bench_of(key)
+    costs = costs_of(reading)
+    sample = sample_of(reading, [finding], costs)
+    assert sample is not None
+    assert sample.name.startswith("blocks")
+    assert sample.share == pytest.approx(costs.share(around(finding, reading)))
+    wanted = [
+        Candidate("rewrite", Setting("eager", 1, lowered), True),
+        Candidate("elsewhere", Setting("eager", 2), True),
+    ]
+    rewritten, elsewhere = exact_trials(bench, wanted, simpler(reading), SECONDS, sample=sample)
+    for one in (rewritten, elsewhere):
+        assert one.alone is not None
+        assert one.block == sample.name
+    # Rewriting changes the blocks that there is something to rewrite in, threads change all.
+    assert rewritten.alone is not None
+    assert sample.share is not None
+    assert rewritten.predicted == pytest.approx(1 - sample.share * (1 - rewritten.alone.value))
+    assert elsewhere.alone is not None
+    assert elsewhere.predicted == pytest.approx(elsewhere.alone.value)
+
+
+def test_the_block_computes_the_same_in_both_forms() -> None:
+    _, reading, finding = bench_of("layout changes")
+    sample = sample_of(reading, [finding], costs_of(reading))
+    assert sample is not None
+    plain, simple = sample.modules
+    x = torch.randn(sample.plain.input)
+    with torch.no_grad():
+        torch.testing.assert_close(plain(x), simple(x))
+    moves = {node.target for one in (plain, simple) for part in one for node in part.graph.nodes}
+    assert torch.ops.aten.permute.default in moves
+    assert not any(
+        node.target is torch.ops.aten.permute.default
+        for part in simple
+        for node in part.graph.nodes
+    )
 
 
 class Wrong(nn.Module):
@@ -254,17 +300,32 @@ def test_a_block_alone_computes_what_it_does_in_the_network() -> None:
         torch.testing.assert_close(part.module(x), bench.model.get_submodule(name)(x))
 
 
-def test_what_the_block_alone_predicts() -> None:
-    _, reading, finding = bench_of("groups")
+@pytest.mark.parametrize("key", ["groups", "unequal widths"])
+def test_what_the_block_alone_predicts(key: str) -> None:
+    _, reading, finding = bench_of(key)
     assert finding.edit is not None
     costs = costs_of(reading)
     changed = rebuilt(reading, widths_of(reading.graph.graph), finding.edit)
     stem, head = next(iter(reading.layers.values())), list(reading.layers.values())[-1]
     inside = around(finding, reading)
     assert {one.place.path.split(".")[0] for one in inside} == {"blocks"}
-    # Blocks halve; the stem has 56 channels instead of 128, and so have the features of the head.
-    saved = 0.5 * (costs.share(inside) or 0)
-    saved += (1 - 56 / 128) * (costs.share([stem, head]) or 0)
+    # The stem and the features of the head have other widths, as the blocks next to them. What that
+    # costs or saves there is no more than the multiply-adds take on average.
+    dense = [one for one in inside if one.madds]
+    first, last = changed.shapes[stem.node][1], changed.shapes[dense[-1].node][1]
+    assert {first, last} <= {48, 56}
+    # The block that was timed halves; all of them do for the same multiply-adds.
+    timed = [one for one in dense if one.node in block_of(finding, reading)[1]]
+    grown, own = (
+        sum(changed.madds_of[one.node] for one in some) / sum(one.madds for one in some)
+        for some in (dense, timed)
+    )
+    saved = (1 - 0.5 * grown / own) * (costs.share(inside) or 0)
+    computing = [one for one in reading.layers.values() if one.madds]
+    usual = (costs.share(computing) or 0) / reading.madds
+    for layer, left in ((stem, first / stem.widths[1]), (head, last / head.input[1])):
+        rate = min(usual, (costs.share([layer]) or 0) / layer.madds)
+        saved += rate * layer.madds * (1 - left)
     found = predicted(finding, reading, costs, changed, 0.5)
     assert found == pytest.approx(1 - saved)
     assert predicted(finding, reading, Costs.of(reading, None), changed, 0.5) is None

@@ -4,11 +4,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from torch import fx
+from torch import fx, nn
 
 from flyweight.advising.findings import Finding
 from flyweight.advising.reading import Layer, Reading, module_of
 from flyweight.advising.rebuilding import Rebuilt
+
+REPEATED = 4
+"""Times that a block is put behind itself to be timed alone, where its output has the shape of its
+input: engines change a tensor's layout on the way in and out, and that is no part of a block."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +29,31 @@ class Block:
     input: tuple[int, ...]
     output: tuple[int, ...] | None
 
+    def to_time(self, others: Collection["Block"] = ()) -> nn.Module:
+        """It, or where that and the others allow it, several times behind itself."""
+        alike = all(one.input == one.output for one in (self, *others))
+        return nn.Sequential(*[self.module] * REPEATED) if alike else self.module
+
 
 def block_of(finding: Finding, reading: Reading) -> tuple[str, frozenset[str]]:
-    """The module around the most expensive operation of a finding, and its nodes."""
-    parent = _parent(finding.layers[0], reading)
+    """What changes as one around the most expensive operation of a finding, and its nodes.
+
+    That is the operation's module where the finding doesn't say otherwise.
+    """
+    first = finding.layers[0]
+    unit = next((unit for unit in finding.units if first in unit), None)
+    if unit is None:
+        return module_around(first, reading)
+    name = reading.layers[first].place.path
+    inside = [one.place.path for one in reading.layers.values() if one.node in unit]
+    while name and not all(_within(path, name) for path in inside):
+        name = name.rpartition(".")[0]
+    return name, unit
+
+
+def module_around(name: str, reading: Reading) -> tuple[str, frozenset[str]]:
+    """The module around an operation that computes more than it alone, and its nodes."""
+    parent = _parent(name, reading)
     nodes = frozenset(
         node.name
         for node in reading.graph.graph.nodes
@@ -38,7 +63,10 @@ def block_of(finding: Finding, reading: Reading) -> tuple[str, frozenset[str]]:
 
 
 def around(finding: Finding, reading: Reading) -> list[Layer]:
-    """All operations of the modules around those of a finding."""
+    """All operations that change with those of a finding."""
+    if finding.units:
+        inside = frozenset().union(*finding.units)
+        return [one for one in reading.layers.values() if one.node in inside]
     parents = {_parent(name, reading) for name in finding.layers}
     return [
         one
@@ -77,7 +105,7 @@ def alone(network: Rebuilt, names: Collection[str]) -> Block | None:
     inside = [
         node
         for node in network.module.graph.nodes
-        if node.op == "call_function" and (node.name in names or _replaces(node.name, names))
+        if node.op == "call_function" and (node.name in names or takes_place_of(node.name, names))
     ]
     within = set(inside)
     read = {
@@ -105,6 +133,7 @@ def alone(network: Rebuilt, names: Collection[str]) -> Block | None:
     return Block(fx.GraphModule(network.module, graph), shapes[source.name], output)
 
 
-def _replaces(name: str, names: Collection[str]) -> bool:
+def takes_place_of(name: str, names: Collection[str]) -> bool:
+    """Whether a node of a rebuilt network stands for one of these of the original."""
     before, path, _ = name.rpartition("_path_")
     return bool(path) and before in names

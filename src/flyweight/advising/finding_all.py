@@ -1,6 +1,6 @@
 """All findings about a network, the most expensive first."""
 
-from flyweight.advising import elements, fitting_widths, guidelines
+from flyweight.advising import elements, fitting_widths, fragments, guidelines
 from flyweight.advising.findings import NOTE, Costs, Finding, Times
 from flyweight.advising.reading import Reading
 from flyweight.advising.thresholds import LEAST_SHARE
@@ -9,7 +9,7 @@ from flyweight.advising.widths import widths_of
 DETECTORS = (
     guidelines.unequal_widths,
     guidelines.groups,
-    guidelines.fragments,
+    fragments.fragments,
     elements.activations,
     elements.shortcuts,
     elements.norms,

@@ -44,6 +44,7 @@ class Finding:
         kind: `EXACT`, `ARCHITECTURAL` or `NOTE`.
         edit: what is to be different, for an architectural alternative that can be built.
         why_no_edit: why there is none.
+        units: the operations that change as one; none where that is the module around each.
     """
 
     key: str
@@ -58,6 +59,7 @@ class Finding:
     kind: str
     edit: Edit | None = field(default=None, compare=False, repr=False)
     why_no_edit: str = ""
+    units: tuple[frozenset[str], ...] = field(default=(), compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON types."""

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from flyweight.advising.findings import ARCHITECTURAL, NOTE, Costs, Finding, found
+from flyweight.advising.matching import fitted
 from flyweight.advising.reading import Layer, Reading
-from flyweight.advising.rebuilding import BLOCK, CannotBuildError, Edit, rebuilt
+from flyweight.advising.rebuilding import Edit
 from flyweight.advising.thresholds import OUT_OF_PROPORTION
 from flyweight.advising.widths import Widths
 from flyweight.decomposing.kinds import DEPTHWISE
@@ -17,33 +18,28 @@ _ENDS = 4
 
 def misfits(reading: Reading, widths: Widths, costs: Costs) -> Iterator[Finding]:
     """Convolutions whose numbers of channels aren't whole blocks."""
-    layers = [
-        one
-        for one in reading.convolutions()
-        if one.positions > 1 and any(width > BLOCK and width % BLOCK for width in one.widths)
-    ]
+    block = widths.block
+
+    def unfit(width: int) -> bool:
+        return width > block and width % block > 0
+
+    convolutions = reading.convolutions()
+    layers = [one for one in convolutions if one.positions > 1 and any(map(unfit, one.widths))]
     if not layers:
         return
     scale: dict[int, float] = {}
-    for one in reading.convolutions():
-        own = widths.of[one.node]
-        out = one.widths[1]
-        if out > BLOCK and out % BLOCK and own not in widths.fixed:
-            scale[own] = max(scale.get(own, 1.0), math.ceil(out / BLOCK) * BLOCK / out)
-    widths_read = {width for one in layers for width in one.widths}
-    counts = sorted(width for width in widths_read if width > BLOCK and width % BLOCK)
-    edit, why = (Edit(scale), "") if scale else (None, "the widths are the input's or the output's")
-    if edit is not None:
-        try:
-            rebuilt(reading, widths, edit, made=False)
-        except CannotBuildError as error:
-            edit, why = None, str(error)
+    for one in convolutions:
+        own, out = widths.of[one.node], one.widths[1]
+        if unfit(out) and own not in widths.fixed:
+            scale[own] = max(scale.get(own, 1.0), math.ceil(out / block) * block / out)
+    edit, why = fitted(reading, widths, Edit(scale))
+    counts = sorted({width for one in layers for width in one.widths if unfit(width)})
     yield found(
         "channels that don't fit", "", layers, costs, ARCHITECTURAL,
-        f"Engines compute channels in blocks of {BLOCK} or more: those that are left over take the"
-        " time of a block, or keep the fast kernel from being used.",
+        f"Engines compute channels in blocks, of {block} on this machine: those that are left over"
+        " take the time of a block, or keep the fast kernel from being used.",
         f"{len(layers)} convolutions read or make {_listed(counts)} channels",
-        f"use multiples of {BLOCK}; the next larger ones are tried, which have more FLOPs",
+        f"use multiples of {block}",
         edit, why,
     )  # fmt: skip
 

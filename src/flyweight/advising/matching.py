@@ -15,6 +15,8 @@ LEAST_FLOPS = 0.98
 MOST_FLOPS = 1.25
 """Of the original's that it may have; widths are whole blocks, so they can't be met exactly."""
 _STEPS = 6
+_NARROWED = 12
+"""Classes that are tried a block narrower: each takes a count of the whole network."""
 _RIDGE = 1e-3
 
 
@@ -27,12 +29,14 @@ class Wish:
         sign_in: of its input's factor.
         sign_out: of its output's.
         value: natural logarithm.
+        source: the node that it will read; "" for the one that it reads.
     """
 
     layer: Layer
     sign_in: int
     sign_out: int
     value: float
+    source: str = ""
 
 
 def input_of(reading: Reading, layer: Layer) -> str:
@@ -46,9 +50,8 @@ def factors(reading: Reading, widths: Widths, wishes: Sequence[Wish]) -> dict[in
     Wishes count by their layers' multiply-adds. Classes that can't change have the factor 1, and
     are left out.
     """
-    nodes = reading.nodes
     pairs = [
-        (widths.of[str(args_of(nodes[wish.layer.node])[0])], widths.of[wish.layer.node])
+        (widths.of[wish.source or input_of(reading, wish.layer)], widths.of[wish.layer.node])
         for wish in wishes
     ]
     free = sorted({one for pair in pairs for one in pair} - widths.fixed)
@@ -78,6 +81,16 @@ def factors(reading: Reading, widths: Widths, wishes: Sequence[Wish]) -> dict[in
     return {one: math.exp(solved[column[one]]) for one in free}
 
 
+def fitted(reading: Reading, widths: Widths, edit: Edit) -> tuple[Edit | None, str]:
+    """`matched`, or why there is no such edit: for a finding."""
+    if not (edit.scale or edit.paths or edit.dropped):
+        return None, "the widths are those of the input or of the output"
+    try:
+        return matched(reading, widths, edit), ""
+    except CannotBuildError as error:
+        return None, str(error)
+
+
 def matched(reading: Reading, widths: Widths, edit: Edit) -> Edit:
     """The edit with all its factors multiplied so that the FLOPs are the original's.
 
@@ -101,9 +114,46 @@ def matched(reading: Reading, widths: Widths, edit: Edit) -> Edit:
             by = math.sqrt(low[0] * high[0])
         else:
             by *= math.sqrt(wanted / madds) * (1.02 if ratio < LEAST_FLOPS else 0.98)
-    if high is None or high[1] > MOST_FLOPS * wanted:
+    if high is None:
         raise CannotBuildError("no widths give the same FLOPs")
-    return _scaled(edit, high[0])
+    found, madds = _narrowed(reading, widths, _scaled(edit, high[0]), high[1])
+    if madds > MOST_FLOPS * wanted:
+        raise CannotBuildError("no widths give the same FLOPs")
+    return found
+
+
+def _narrowed(reading: Reading, widths: Widths, edit: Edit, madds: int) -> tuple[Edit, int]:
+    """One class after the other a block narrower, as long as the FLOPs allow it.
+
+    One factor for all of them moves all of them at once: 16 and 192 channels would be 64 and 64,
+    and are 48 and 64 thereby.
+
+    Returns:
+        The edit and its multiply-adds.
+    """
+    wanted, tried = reading.madds, 0
+    for own in sorted(edit.scale, key=lambda one: -max(widths.counts.get(one, {0}))):
+        if madds <= (2 - LEAST_FLOPS) * wanted or tried == _NARROWED:
+            break
+        factor = _block_narrower(widths, edit, own)
+        if factor is None:
+            continue
+        tried += 1
+        narrower = replace(edit, scale={**edit.scale, own: factor})
+        found = _madds(reading, widths, narrower, 1.0)
+        if found >= LEAST_FLOPS * wanted:
+            edit, madds = narrower, found
+    return edit, madds
+
+
+def _block_narrower(widths: Widths, edit: Edit, own: int) -> float | None:
+    """The factor at which a class has a block fewer; None where it has no more than one."""
+    counts = widths.counts.get(own)
+    if not counts:
+        return None
+    unit, step = widths.unit_and_step(own, max(counts), shuffled=not edit.groups)
+    steps = round(unit * edit.scale[own] / step)
+    return (steps - 1) * step / unit if steps > 1 else None
 
 
 def _madds(reading: Reading, widths: Widths, edit: Edit, by: float) -> int:

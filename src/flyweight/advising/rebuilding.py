@@ -23,13 +23,6 @@ from flyweight.graph.meaning import BINARY, CONVS, NORMS
 
 aten = torch.ops.aten
 
-BLOCK = 8
-"""New widths are multiples of it: a vector of eight floats (AVX2), ONNX Runtime's block there. What
-is compared then isn't how well a width happens to fit. In the records of
-benchmarks/advice_thresholds.py, 62 channels take longer than 64, and 58 far longer than 56."""
-BLOCK_OF_UNITS = 2
-"""The same for the greatest common divisor of widths that are put together."""
-
 
 class CannotBuildError(FlyweightError):
     """There is no such network; the message says why."""
@@ -249,15 +242,8 @@ class _Builder:
         factor = self.edit.scale.get(own)
         if factor is None or channels == 1:
             return channels
-        step = math.lcm(BLOCK, groups)
-        if not self.edit.dropped:  # else the shuffles that ask for it are gone
-            step = math.lcm(step, self.widths.step.get(own, 1))
-        counts = self.widths.counts.get(own, frozenset()) | {channels}
-        if len(counts) == 1:
-            return max(step, round(channels * factor / step) * step)
-        # Where some are put together, the sum's channels must stay the sum of theirs.
-        unit = math.gcd(*counts)
-        step = max(1, step // BLOCK * BLOCK_OF_UNITS)
+        # With other groups the shuffles are gone that ask for multiples.
+        unit, step = self.widths.unit_and_step(own, channels, groups, not self.edit.groups)
         return channels // unit * max(step, round(unit * factor / step) * step)
 
     def _conv(self, node: fx.Node) -> None:

@@ -12,6 +12,7 @@ from flyweight.advising.bench import Bench, Told
 from flyweight.advising.deciding import KEPT, NOT_TRIED
 from flyweight.advising.finding_all import find
 from flyweight.advising.findings import ARCHITECTURAL, Costs, Finding, Times
+from flyweight.advising.predicting import sample_of
 from flyweight.advising.preparing import candidates, has_siblings, simpler
 from flyweight.advising.reading import Reading, read
 from flyweight.advising.result import Advice, Setting, Trial
@@ -35,12 +36,15 @@ DECOMPOSING = 0.1
 PEAKS_FROM_S = 60.0
 """Budgets from which the machine's peaks are measured, which takes 3 s: without them nobody knows
 what is overhead."""
-EXACT_SHARE = 0.25
+EXACT_SHARE = 0.15
 """For all exact advice side by side."""
-PREPARING = 0.5
-"""After so much of the budget no more exact advice is prepared."""
-TOGETHER = 0.1
+PREPARING = 0.4
+"""After so much of the budget no more exact advice is prepared: the rest is for measuring it, and
+for alternatives, of which each has to be built and prepared too."""
+TOGETHER = 0.08
 """For what was kept of it, as one; and as much for kept architectural advice as one."""
+ALTERNATIVE = 0.25
+"""For one alternative, at most."""
 _FORMS = 3
 """Networks that are prepared for an alternative, at most: itself, the original built once more, and
 the block of each, which are far smaller."""
@@ -135,13 +139,16 @@ def _advise(bench: Bench, state: _State, end: float, budget_s: float, threads_op
     bench.tell(f"preparing {bench.network} on {bench.setting}")
     bench.original()
     _look(bench, state, budget_s)
-    smaller, siblings = None, False
+    smaller, siblings, sample = None, False, None
     if state.reading is not None:
         state.findings = find(state.reading, _times(state))
         smaller, siblings = simpler(state.reading), has_siblings(state.reading)
+        costs = Costs.of(state.reading, _times(state))
+        sample = sample_of(state.reading, state.findings, costs)
     wanted = list(candidates(bench.setting, smaller is not None, threads_open, siblings))
     until = end - budget_s * (1 - PREPARING)
-    state.trials += exact_trials(bench, wanted, smaller, EXACT_SHARE * budget_s, until)
+    seconds = EXACT_SHARE * budget_s
+    state.trials += exact_trials(bench, wanted, smaller, seconds, until, sample)
     kept = [one for one in state.trials if one.verdict == KEPT]
     if kept:
         bench.tell("timing what was kept, together")
@@ -197,7 +204,7 @@ def _alternatives(
         bench.tell(f"trying another form of: {one.key}")
         begun, measured_s = time.monotonic(), bench.measured_s
         seconds = left / max(waiting, 1) - preparing_s
-        seconds = max(min(seconds, EXACT_SHARE * budget_s), LEAST_S)
+        seconds = max(min(seconds, ALTERNATIVE * budget_s), LEAST_S)
         state.trials.append(architectural_trial(bench, reading, one, costs, seconds))
         if one.edit is not None:
             took = time.monotonic() - begun - (bench.measured_s - measured_s)

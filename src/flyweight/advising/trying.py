@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -11,11 +12,11 @@ from flyweight.advising.alone import alone, block_of
 from flyweight.advising.bench import Bench
 from flyweight.advising.deciding import NOT_TRIED, WITHDRAWN, decide
 from flyweight.advising.findings import ARCHITECTURAL, EXACT, Change, Costs, Finding
-from flyweight.advising.predicting import predicted
+from flyweight.advising.predicting import Sample, predicted
 from flyweight.advising.preparing import AGREEMENT, Candidate, error_of, outputs_of
 from flyweight.advising.reading import Reading, args_of
 from flyweight.advising.rebuilding import Edit, Rebuilt, rebuilt
-from flyweight.advising.result import Trial
+from flyweight.advising.result import Setting, Trial
 from flyweight.advising.widths import widths_of
 from flyweight.engines import Array, Runner
 from flyweight.errors import FlyweightError
@@ -26,9 +27,8 @@ _ORIGINAL, _AGAIN, _CHANGED = "as it is", "as it is, again", "changed"
 _BLOCK, _CHANGED_BLOCK = "block as it is", "block changed"
 _LOWERING = 2
 """Lowering a network takes about as long as writing it for an engine; both have to be done."""
-REPEATED = 4
-"""Times that a block is put behind itself to be timed alone, where its output has the shape of its
-input: engines change a tensor's layout on the way in and out, and that is no part of a block."""
+_ALONE = 0.25
+"""Of the time to measure exact advice, for a block alone."""
 LEAST_S = 3.0
 """To measure one alternative; if less is left, it isn't tried."""
 TIME_IS_UP = "the time was up; give it a longer budget"
@@ -40,8 +40,9 @@ def exact_trials(
     simpler: nn.Module | None,
     budget_s: float,
     until: float = math.inf,
+    sample: Sample | None = None,
 ) -> list[Trial]:
-    """Try exact advice, all of it in the same rounds.
+    """Try exact advice, all of it in the same rounds; and a block alone, in rounds of its own.
 
     Args:
         bench: the network.
@@ -50,12 +51,14 @@ def exact_trials(
         budget_s: seconds to measure.
         until: when all have to be prepared, on `time.monotonic`: only the first one is tried
             however long it takes, and what is late is measured for less long.
+        sample: the block; None where none is timed alone.
     """
     original = bench.original()
     again = bench.runner(bench.model, bench.setting)
     runners = {_ORIGINAL: original, _AGAIN: again}
     expected = outputs_of(original)
     made: list[Trial] = []
+    blocks: dict[str, Runner] = {}
     for one in tried:
         expected_s = bench.preparing_s * (_LOWERING if one.setting.lowered else 1)
         if made and time.monotonic() + expected_s > until:
@@ -66,14 +69,54 @@ def exact_trials(
         made.append(trial)
         if runner is not None:
             runners[one.advice] = runner
+            if sample is not None and one.setting.engine == bench.setting.engine:
+                _prepare_block(bench, sample, one, blocks, until)
     if len(runners) == 2:
         return made
+    for one in tried:
+        if sample is not None and one.advice in runners and one.advice not in blocks:
+            _prepare_block(bench, sample, one, blocks, until)
     bench.tell(f"timing {', '.join(name for name in runners if name not in (_ORIGINAL, _AGAIN))}")
     late = max(time.monotonic() - until, 0.0)
-    found = bench.timed(runners, max(budget_s - late, min(budget_s, LEAST_S)))
-    return [
+    seconds = max(budget_s - late, min(budget_s, LEAST_S))
+    foretold = _BLOCK in blocks and len(blocks) > 1
+    found = bench.timed(runners, seconds * (1 - _ALONE if foretold else 1))
+    trials = [
         _judged(trial, found, trial.advice) if trial.advice in runners else trial for trial in made
     ]
+    if sample is None or not foretold:
+        return trials
+    bench.tell(f"timing {sample.name} alone")
+    alone_found = bench.timed(blocks, seconds * _ALONE)
+    return [_foretold(one, sample, alone_found, bench.setting) if one.advice in blocks else one
+            for one in trials]  # fmt: skip
+
+
+def _prepare_block(
+    bench: Bench, sample: Sample, one: Candidate, blocks: dict[str, Runner], until: float
+) -> None:
+    """Add runners of a block, as it is and in a form of the network, while there is time."""
+    example = np.random.default_rng(0).standard_normal(sample.plain.input, np.float32)
+    plain, simpler = sample.modules
+    forms = [(one.advice, simpler if one.simplified else plain, one.setting)]
+    if _BLOCK not in blocks:
+        forms.insert(0, (_BLOCK, plain, bench.setting))
+    for name, module, setting in forms:
+        if time.monotonic() > until:
+            break
+        bench.tell(f"preparing {sample.name} alone: {name}")
+        with suppress(FlyweightError):  # a block may need what the engine only has for networks
+            blocks[name] = bench.runner(module, setting, example)
+
+
+def _foretold(trial: Trial, sample: Sample, found: Measurements, base: Setting) -> Trial:
+    """A trial with what the block alone says of it."""
+    ratio = found.ratio(trial.advice, _BLOCK)
+    assert trial.setting is not None
+    same = (trial.setting.engine, trial.setting.threads) == (base.engine, base.threads)
+    share = sample.share if same else 1.0  # another engine runs all of the network otherwise
+    whole = None if share is None else 1 - share * (1 - ratio.value)
+    return replace(trial, alone=ratio, block=sample.name, predicted=whole)
 
 
 def _prepared_exact(
@@ -196,16 +239,14 @@ def _blocks(
     bench: Bench, original: Rebuilt, changed: Rebuilt, nodes: frozenset[str]
 ) -> dict[str, Runner]:
     """Runners of a block as it is and changed; none where it isn't a network of one input."""
-    blocks = {_BLOCK: alone(original, nodes), _CHANGED_BLOCK: alone(changed, nodes)}
-    alike = all(one is not None and one.input == one.output for one in blocks.values())
+    before, after = alone(original, nodes), alone(changed, nodes)
+    if before is None or after is None:
+        return {}
     found = {}
-    for name, block in blocks.items():
-        if block is None:
-            return {}
-        module = nn.Sequential(*[block.module] * REPEATED) if alike else block.module
+    for name, block, other in ((_BLOCK, before, after), (_CHANGED_BLOCK, after, before)):
         example = np.random.default_rng(0).standard_normal(block.input, np.float32)
         try:
-            found[name] = bench.runner(module, bench.setting, example)
+            found[name] = bench.runner(block.to_time([other]), bench.setting, example)
         except FlyweightError:
             return {}
     return found

@@ -9,12 +9,15 @@ from torch import Tensor, fx
 from torch.utils._pytree import tree_leaves
 
 from flyweight.advising.reading import args_of, reads_of, value_of
+from flyweight.advising.thresholds import channel_block
 from flyweight.graph.meaning import BINARY, CONVS, NORMS, REDUCTIONS, SPATIAL_RANK, UNARY
 from flyweight.graph.moves import MOVES
 
 aten = torch.ops.aten
 
 _FOLLOWED = {*UNARY, *NORMS, *SPATIAL_RANK, *REDUCTIONS, *MOVES, aten.split.Tensor}
+BLOCK_OF_UNITS = 2
+"""In place of a block, for the greatest common divisor of widths that are put together."""
 _POOLS = ("max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d")
 
 
@@ -28,16 +31,40 @@ class Widths:
             which nobody knows what they do with channels.
         step: what a class's numbers of channels must be multiples of; 1 for those not in it.
         counts: of the channels that a class's convolutions put out.
+        block: channels that engines compute together here.
     """
 
     of: dict[str, int]
     fixed: frozenset[int]
     step: dict[int, int]
     counts: dict[int, frozenset[int]]
+    block: int
 
     def free(self, *nodes: str) -> bool:
         """Whether all of these nodes' channels may become others."""
         return all(self.of.get(node) not in self.fixed and node in self.of for node in nodes)
+
+    def unit_and_step(
+        self, own: int, channels: int, groups: int = 1, shuffled: bool = True
+    ) -> tuple[int, int]:
+        """What of a number of channels changes, and by how much at least.
+
+        Where some are put together, the sum's channels must stay the sum of theirs: then that is
+        the greatest common divisor of all of them.
+
+        Args:
+            own: their class.
+            channels: their number.
+            groups: of the convolution that makes them.
+            shuffled: whether the shuffles are still there that ask for multiples.
+        """
+        step = math.lcm(self.block, groups)
+        if shuffled:
+            step = math.lcm(step, self.step.get(own, 1))
+        counts = self.counts.get(own, frozenset()) | {channels}
+        if len(counts) == 1:
+            return channels, step
+        return math.gcd(*counts), max(1, step // self.block * BLOCK_OF_UNITS)
 
 
 class _Classes:
@@ -84,7 +111,7 @@ def widths_of(graph: fx.Graph) -> Widths:
             one = of[node.name]
             counts[one] = counts.get(one, frozenset()) | {int(node.meta["val"].shape[1])}
     unchanged = frozenset(classes.root(one) for one in fixed)
-    return Widths(of, unchanged, _steps(graph, of), counts)
+    return Widths(of, unchanged, _steps(graph, of), counts, channel_block())
 
 
 def _steps(graph: fx.Graph, of: dict[str, int]) -> dict[int, int]:

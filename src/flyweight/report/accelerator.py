@@ -103,7 +103,7 @@ def panels(simulation: "Simulation") -> "tuple[altair.Chart, altair.Chart]":
             labelAngle=-90,
             labelFontSize=8,
             labelLimit=150,
-            labelOverlap=False,
+            labelOverlap="greedy",
         ),
     )
     times = base.mark_bar().encode(x=x, y=alt.Y("cycles:Q", title="thousand cycles"))

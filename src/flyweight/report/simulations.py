@@ -47,7 +47,7 @@ def simulations_page(simulations: Sequence["Simulation"]) -> str:
         )
     body = f"""<header><h1>{escape(title)}</h1>
 <p class="summary">{escape(setting(first))}</p><p>{escape(UTILISATION)}
-Energy is that of a million multiply-adds: all of it, then its parts.</p></header>
+Energies are in millions of a multiply-add's: the whole, then its parts.</p></header>
 <main><section><h2>Networks</h2>{_totals(simulations)}</section>
 {"".join(parts)}
 <section><h2>The accelerator</h2>{_choices(first)}</section></main>"""

@@ -145,7 +145,8 @@ def learned(case: Case, budget: Budget, seed: int, data: Data, folder: Path) -> 
     model = create_model(NAME, len(CLASSES), stem_stride=2)
     case.change(model)
     settings = Settings(case.recipe, budget.epochs * (budget.images // BATCH), BATCH, seed=seed)
-    train(Run(NAME, model, PIXELS, data, settings, "fresh"), folder, CPU, 1)
+    if train(Run(NAME, model, PIXELS, data, settings, "fresh"), folder, CPU, 1).interrupted:
+        raise SystemExit("interrupted: this run is begun anew the next time")
     row = read_history(folder)[-1]
     return {
         "images": budget.images, "epochs": budget.epochs,

@@ -55,11 +55,12 @@ def example() -> str:
     """What the example reached, in a sentence."""
     (row,) = [row for row in rows() if row["budget"] == "example"]
     low, high = wilson(row["right"], row["n"])
+    beside = ", other programs beside it" if (row["load_average"] or 0) > 1 else ""
     return (
         f"On Fashion-MNIST (20,000 of its images, {row['epochs']} epochs) the example learned for"
-        f" {row['seconds'] / 60:.1f} minutes on {row['cores']} cores of {row['cpu']}, and named"
-        f" {row['right'] / row['n']:.1%} ({low:.1%} to {high:.1%}) of the {row['n']:,} images of"
-        " the test right."
+        f" {row['seconds'] / 60:.1f} minutes on {row['cores']} cores of {row['cpu']}{beside};"
+        f" it named {row['right'] / row['n']:.1%} ({low:.1%} to {high:.1%}) of the"
+        f" {row['n']:,} images of the test right."
     )
 
 

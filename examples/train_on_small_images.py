@@ -4,7 +4,6 @@ python examples/train_on_small_images.py small.npz runs/small
 
 The file holds uint8 arrays x_train, y_train, x_test, y_test, as Fashion-MNIST or CIFAR-10 do; a
 folder of small images with a folder for each class does as well. Run it again after Ctrl-C.
-docs/train.md says what it reached on Fashion-MNIST.
 """
 
 import shutil

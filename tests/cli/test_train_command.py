@@ -147,6 +147,7 @@ WRONG = (
     (["--accumulate", "3"], "a batch of 16 can't be divided among 1 processes with 3 pieces"),
     (["--skip-limit", "-1"], "--skip-limit must be 0 or more, not -1"),
     (["--teacher-weights", "x"], "--teacher-weights needs --teacher"),
+    (["--teacher", NAME], f"--teacher {NAME} knows nothing without --teacher-weights"),
     (["--teacher", "runs/nowhere"], "no training run in runs/nowhere: it has no run.json"),
     (["--seed", "-1"], "the seed must be 0 or more, not -1"),
     (["--device", "tpu"], "no device 'tpu'"),

@@ -35,11 +35,14 @@ def recorded(broken: str) -> list[float]:
 
 
 def least(benchmark: ModuleType) -> float:
-    """What the network as it is has to reach: halfway down to the best of those that miss it."""
+    """What the network as it is has to reach: a little more than the best of those that miss it.
+
+    Another processor rounds otherwise, which is worth what another seed is: a percentage point.
+    """
     whole = recorded(benchmark.WHOLE)
     best = max(top1 for broken in benchmark.MISSED for top1 in recorded(broken))
     assert best < min(whole)
-    return (best + min(whole)) / 2
+    return best + (min(whole) - best) / 4
 
 
 def top1(benchmark: ModuleType, broken: str, folder: Path, **less: int) -> float:

@@ -85,12 +85,13 @@ def teacher_of(
     """The network to learn from; one of the user's own is shown what the network that learns is.
 
     Raises:
-        UsageError: one for other classes.
+        UsageError: one for other classes, or one of the zoo without weights.
     """
     from flyweight.api import as_model
     from flyweight.evaluating import outputs
-    from flyweight.trained import load_trained
+    from flyweight.trained import load_trained, run_folder
     from flyweight.training.settings import Teacher
+    from flyweight.zoo import model_info
     from flyweight.zoo.weights import load_weights
 
     own = theirs = images.train.classes
@@ -99,6 +100,9 @@ def teacher_of(
         if weights is not None:
             load_weights(taught.model, weights)
     else:
+        if weights is None and run_folder(name) is None:
+            model_info(name)
+            raise UsageError(f"--teacher {name} knows nothing without --teacher-weights FILE")
         trained = load_trained(name, weights)
         taught = Teacher(trained.model, trained.preprocessing)
         theirs = trained.classes or own

@@ -2,8 +2,7 @@
 
 The thresholds of flyweight.advising.thresholds come from this. Networks of the ShuffleNet V2
 paper's experiments (section 2) at equal FLOPs, one thing varied at a time, all of a series in the
-same rounds. Writes results/<machine>/advice_thresholds_BLOCK.jsonl, where BLOCK is how many
-channels engines compute together there: 16 with AVX-512, else 8. On an idle machine:
+same rounds. Writes results/<machine>/advice_thresholds.jsonl. On an idle machine:
 
     .venv/bin/python benchmarks/advice_thresholds.py [SECONDS A SERIES]
 """
@@ -18,7 +17,7 @@ import torch
 from resuming import resume
 from torch import nn
 
-from flyweight.advising.thresholds import ENGINES_TIMED, SERIES_TIMED, channel_block
+from flyweight.advising.thresholds import ENGINES_TIMED, SERIES_TIMED
 from flyweight.engines import Options, engine_named
 from flyweight.measuring import measure
 from flyweight.records import Record
@@ -61,7 +60,7 @@ def timed(engine: str, series: str, levels: tuple[int, ...], seconds: float) -> 
 def main(seconds: str = "10") -> None:
     """Time all series."""
     resume(
-        f"advice_thresholds_{channel_block()}.jsonl",
+        "advice_thresholds.jsonl",
         {
             f"{engine} {series} ": partial(timed, engine, series, levels, float(seconds))
             for engine in ENGINES_TIMED

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORD = ROOT / "results" / "amd-epyc-2-cores" / "advise_famous.json"
+RECORD = ROOT / "results" / "amd-epyc-avx512-2-cores" / "advise_famous.json"
 
 INTRO = """\
 # What the advisor says about famous networks

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORDS = ROOT / "results" / "amd-epyc-2-cores"
+RECORDS = ROOT / "results" / "amd-epyc-avx512-2-cores"
 Row = dict[str, Any]
 UNTRIED = ("not found", "not tried")
 USUAL = 0.9

@@ -8,7 +8,7 @@ from flyweight.evaluating import wilson
 from flyweight.records import paired_ratio, read_records
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDER = ROOT / "results" / "amd-epyc-2-cores"
+FOLDER = ROOT / "results" / "amd-epyc-avx512-2-cores"
 WHOLE = "as it is"
 
 

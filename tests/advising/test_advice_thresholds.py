@@ -19,13 +19,13 @@ from flyweight.studies import STUDIES, Case
 from flyweight.studies.verdicts import MARGIN
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORDS = ROOT / "results" / "amd-epyc-2-cores"
+MACHINES = {BLOCK: "amd-epyc-2-cores", BLOCK_AVX512: "amd-epyc-avx512-2-cores"}
 POSITIONS = 56 * 56
 
 
 def samples_of(block: int) -> dict[str, tuple[float, ...]]:
     """Of the machine whose engines compute so many channels together."""
-    records = read_records(RECORDS / f"advice_thresholds_{block}.jsonl")
+    records = read_records(ROOT / "results" / MACHINES[block] / "advice_thresholds.jsonl")
     return {record.runner: record.samples_s for record in records}
 
 

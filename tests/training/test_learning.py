@@ -13,7 +13,7 @@ import pytest
 from tests.data_dir import shared
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORD = ROOT / "results" / "amd-epyc-2-cores" / "learning.json"
+RECORD = ROOT / "results" / "amd-epyc-avx512-2-cores" / "learning.json"
 BUDGET = "short"
 
 

@@ -30,7 +30,7 @@ ENGINES_TIMED = ("onnxruntime", "eager")
 
 # The next four are the first levels at which an engine takes longer than with the reference by more
 # than `MARGIN`, with the whole interval, on a processor with AVX2 or on one with AVX-512
-# (results/amd-epyc-2-cores/advice_thresholds*.jsonl); a test reads them from there. The CPU columns
+# (results/amd-epyc*/advice_thresholds.jsonl); a test reads them from there. The CPU columns
 # of ShuffleNet V2's Tables 1 to 3 say the same of the first three.
 
 OVER_BOUND = 1.06

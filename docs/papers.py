@@ -42,7 +42,7 @@ machine; `make results` runs all of them on it within 40 minutes and writes this
   Since machines differ, "to first" is the speed over that of the table's first row, ours with its
   95% interval, paired by round.
 * A verdict counts a difference only beyond 2%, and is *not decided* where the interval leaves both
-  answers open.
+  answers open, or where fewer than six rounds were timed, which give no 95% interval of a median.
 
 `flyweight report results/MACHINE --html results.html` makes one page of all of it that opens
 anywhere; `flyweight report A B` shows two machines side by side.

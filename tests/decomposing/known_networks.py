@@ -5,9 +5,11 @@ from torch import Tensor, nn
 
 from flyweight.decomposing import Peaks
 
-TEN_CHANNELS = 16
-"""What engines' blocks of channels divide: others are padded, which their profiles then show."""
 PEAKS = Peaks(1, 50e9, (1 << 16, 1 << 24), (100e9, 20e9))
+
+
+WIDTH = 16
+"""ONNX Runtime pads channels to whole blocks: of 8 with AVX2, of 16 with AVX-512."""
 
 
 class TenAndTen(nn.Module):
@@ -19,7 +21,7 @@ class TenAndTen(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.convs = nn.ModuleList(
-            [nn.Conv2d(TEN_CHANNELS if i else 3, TEN_CHANNELS, 3, padding=1) for i in range(10)]
+            [nn.Conv2d(3 if i == 0 else WIDTH, WIDTH, 3, padding=1) for i in range(10)]
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -31,7 +33,7 @@ class TenAndTen(nn.Module):
 
 
 TEN_SIZE = (1, 3, 12, 10)
-TEN_MADDS = 12 * 10 * TEN_CHANNELS * 9 * (3 + 9 * TEN_CHANNELS)
+TEN_MADDS = 12 * 10 * WIDTH * 9 * (3 + 9 * WIDTH)
 
 
 class Mixed(nn.Module):

@@ -5,7 +5,7 @@ import json
 
 import pytest
 import torch
-from known_networks import PEAKS, TEN_CHANNELS, TEN_MADDS, TEN_SIZE, Mixed, TenAndTen
+from known_networks import PEAKS, TEN_MADDS, TEN_SIZE, WIDTH, Mixed, TenAndTen
 from torch import nn
 
 import flyweight
@@ -70,7 +70,7 @@ def test_ten_convolutions_and_ten_products(engine: str) -> None:
     assert [operation.name for operation in convolutions] == [f"convs.{i}" for i in range(10)]
     assert {operation.output[-2:] for operation in convolutions} == {(12, 10)}
     products = [p.operation for p in found.parts if p.operation.kind == "elementwise"]
-    assert {product.elements for product in products} == {3 * TEN_CHANNELS * 12 * 10}
+    assert {product.elements for product in products} == {3 * WIDTH * 12 * 10}
     assert found.engine == engine
     assert found.inflation.rounds >= 3
     assert found.calls > 0

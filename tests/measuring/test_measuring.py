@@ -83,6 +83,8 @@ def test_at_least_three_rounds() -> None:
     record = measure_any({"slow": lambda: time.sleep(0.05)}, budget_s=0.01).records[0]
     assert record.n == 3
     assert any("Only 3 rounds" in sentence for sentence in record.warnings)
+    more = measure_any({"slow": lambda: time.sleep(0.005)}, budget_s=0.01, least_rounds=6)
+    assert more.records[0].n == 6
 
 
 def test_interruption_keeps_whole_rounds() -> None:

@@ -48,6 +48,13 @@ def test_too_noisy_to_decide() -> None:
     assert found.answer == "not decided"
 
 
+def test_too_few_rounds_to_decide() -> None:
+    found = compared(timed(0.001, rounds=3, a=1, b=2), ["a"], ["b"])
+    assert found is not None
+    assert found.answer == "not decided"
+    assert found.reason.endswith("3 rounds are too few to be sure")
+
+
 def test_the_slowest_against_the_fastest() -> None:
     """All of one side must be faster than all of the other."""
     times = timed(0.01, ours=1, ours_too=1.4, theirs=1.2, theirs_too=3)

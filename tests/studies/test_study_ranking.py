@@ -75,6 +75,17 @@ def test_too_noisy_to_decide() -> None:
     assert found.low < 0.8 <= found.high
 
 
+def test_too_few_rounds_to_decide() -> None:
+    times = {name: 2.0 * MADDS[name] / 1e6 for name in NAMES}
+    found = order_by_flops([list(run(times, MADDS, 0.001, rounds=4).values())], "same order")
+    assert found is not None
+    assert found.answer == "not decided"
+    near = run({"a": 10.0, "b": 30.0}, NEAR, 0.001, rounds=4)
+    spread = spread_at_equal_flops(list(near.values()), "")
+    assert spread is not None
+    assert spread.answer == "not decided"
+
+
 def test_several_runs() -> None:
     """Levels that were timed one after another: each is resampled by its own rounds."""
     small = run({name: 1.0 + i for i, name in enumerate(NAMES)}, MADDS, rounds=20)

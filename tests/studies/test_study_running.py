@@ -25,6 +25,7 @@ from flyweight.studies import (
 from flyweight.studies import running as running_module
 from flyweight.studies.catalogue import AS_PRINTED, study_named
 from flyweight.studies.study import Series
+from flyweight.studies.verdicts import LEAST_ROUNDS
 
 SMALL = ["study", "g1", "--quick", "--engine", "eager", "--budget", "200ms"]
 
@@ -52,6 +53,7 @@ def test_a_study() -> None:
     assert here[0].value == 1
     assert table.column("over first") == (0, 0, 0, 0)
     assert len(result.records) == 4
+    assert min(record.n for record in result.records) >= LEAST_ROUNDS
     assert {record.environment.engine for record in result.records} == {"eager"}
     (verdict,) = series.verdicts
     assert "neither" not in verdict.reason  # the reference isn't judged

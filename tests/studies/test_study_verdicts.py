@@ -1,9 +1,10 @@
 """Verdicts on made-up times: a clear effect, none, and one too noisy to decide."""
 
 import numpy as np
+import pytest
 
 from flyweight.records import Ratio, paired_ratio
-from flyweight.studies.verdicts import MARGIN, all_slower_than, slower_than
+from flyweight.studies.verdicts import LEAST_ROUNDS, MARGIN, all_slower_than, slower_than
 
 
 def ratio(slowdown: float, noise: float, rounds: int = 60, seed: int = 0) -> Ratio:
@@ -36,6 +37,17 @@ def test_an_effect_within_the_margin_is_none() -> None:
 
 def test_too_noisy_to_decide() -> None:
     assert slower_than([("a", ratio(1.05, 0.5, rounds=12))]).answer == "not decided"
+
+
+@pytest.mark.parametrize(("rounds", "said"), [(1, "1 round is"), (5, "5 rounds are")])
+def test_too_few_rounds_to_decide(rounds: int, said: str) -> None:
+    """However clear they look: with five, even the extremes miss the median in 6% of all runs."""
+    for judged in (slower_than, all_slower_than):
+        found = judged([("a", ratio(1.5, 0.01, rounds))])
+        assert found.answer == "not decided"
+        assert found.reason.endswith(f"of the reference's time, and {said} too few to be sure")
+        assert judged([("a", ratio(1.5, 0.01, LEAST_ROUNDS))]).answer == "holds"
+    assert 2 * 0.5**LEAST_ROUNDS < 0.05 < 2 * 0.5 ** (LEAST_ROUNDS - 1)
 
 
 def test_the_reason_is_a_case_that_was_decided() -> None:

@@ -90,14 +90,14 @@ def measure(
     runners: Mapping[str, Callable[..., object]],
     budget_s: float = 10.0,
     progress: Callable[[Progress], None] | None = None,
+    least_rounds: int = MIN_ROUNDS,
 ) -> Measurements:
     """Time runners against each other, in interleaved rounds (A B C, B C A, ...).
 
     Every runner is warmed up until its time is stable. In a round all run, in a new random order:
     each is called a few times untimed, until caches and branch predictors are its own again, and
     then as often as it takes to fill 20 ms on the clock; that block's mean is the round's sample.
-    All samples are kept. Work on a GPU is waited for. At least 3 rounds are done, whatever the
-    budget.
+    All samples are kept. Work on a GPU is waited for.
 
     Args:
         runners: by name; prepared networks (see `flyweight.compile`), or functions of no argument.
@@ -105,6 +105,7 @@ def measure(
             this returns; what that does at both ends isn't timed.
         budget_s: seconds for the whole run, warm-up included.
         progress: called between rounds.
+        least_rounds: that are done, whatever the budget.
 
     Raises:
         UsageError: no runners, a budget that isn't positive, or a runner that fails.
@@ -114,7 +115,7 @@ def measure(
         raise UsageError("nothing to measure: give at least one runner")
     if not (math.isfinite(budget_s) and budget_s > 0):
         raise UsageError(f"the time budget must be more than 0 seconds, not {budget_s:g}")
-    run = _Run(runners, budget_s, progress)
+    run = _Run(runners, budget_s, progress, least_rounds)
     collecting = gc.isenabled()
     gc.collect()
     gc.disable()
@@ -180,6 +181,7 @@ class _Run:
         runners: Mapping[str, Callable[..., object]],
         budget_s: float,
         progress: Callable[[Progress], None] | None,
+        least_rounds: int,
     ) -> None:
         self.id = uuid.uuid4().hex[:12]
         self.started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -188,6 +190,7 @@ class _Run:
         }
         self.budget_s = budget_s
         self.progress = progress
+        self.least_rounds = least_rounds
         self.order = np.random.default_rng(0)
         self.calls = {name: _call(name, runner) for name, runner in runners.items()}
         self.around: dict[str, Around] = {
@@ -230,7 +233,7 @@ class _Run:
         while True:
             begin = self.elapsed()
             done = self.rounds_done()
-            if done >= MIN_ROUNDS and begin + longest > self.budget_s:
+            if done >= self.least_rounds and begin + longest > self.budget_s:
                 return
             # In a fixed order a runner would always inherit the caches and the clock of the same
             # predecessor: the same network under two names then differed by 1 to 2 %.

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from flyweight.records import Record, paired_ratio
 from flyweight.records.statistics import CONFIDENCE, RESAMPLES
-from flyweight.studies.verdicts import MARGIN, Answer, Verdict
+from flyweight.studies.verdicts import MARGIN, Answer, Verdict, settled
 
 PREDICTS = 0.8
 """Kendall's tau from which an order counts as predicted: nine of ten pairs are the right way."""
@@ -73,6 +73,7 @@ def order_by_flops(runs: Sequence[Sequence[Record]], claim: str) -> Verdict | No
         f"of {len(records)} networks' pairs {(1 + found) / 2:.0%} are ordered by time as by FLOPs;"
         f" Kendall's tau {found:.2f} ({low:.2f} to {high:.2f} over rounds)"
     )
+    answer, reason = settled(answer, reason, min(record.n for record in records))
     return Verdict(answer, reason, found, low, high, claim)
 
 
@@ -109,6 +110,7 @@ def spread_at_equal_flops(records: Sequence[Record], claim: str) -> Verdict | No
         f" {ratio.value:.2f} ({ratio.low:.2f}-{ratio.high:.2f}): {_name(slowest)} over"
         f" {_name(fastest)}"
     )
+    answer, reason = settled(answer, reason, ratio.rounds)
     return Verdict(answer, reason, ratio.value, ratio.low, ratio.high, claim)
 
 

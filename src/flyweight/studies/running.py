@@ -21,6 +21,7 @@ from flyweight.studies.results import (
     study_result,
 )
 from flyweight.studies.study import Case, Series, Study
+from flyweight.studies.verdicts import LEAST_ROUNDS
 
 USUAL_CASES = 4
 """The budget is for a series of so many cases; longer ones take more in proportion."""
@@ -60,7 +61,8 @@ def run_study(
         engine: what runs the networks, as for `flyweight.compile`.
         options: threads and so on.
         batch: images at a time, but where the paper's table fixes it.
-        budget_s: seconds for each series of four cases; longer ones take more in proportion.
+        budget_s: seconds for each series of four cases; longer ones take more in proportion, and
+            slow ones what the least number of rounds takes that a verdict can rest on.
         series: those of the study that are to be timed; all if None.
         known: records from before: series that they hold, in this setting and complete, aren't
             timed again.
@@ -135,7 +137,8 @@ def _timed(
     if not runners:
         raise failure or FlyweightError(f"{study.name} {series.name}: no network to run")
     try:
-        return measure(runners, budget_s * share_of(len(runners)), telling.progress).records, True
+        seconds = budget_s * share_of(len(runners))
+        return measure(runners, seconds, telling.progress, LEAST_ROUNDS).records, True
     except MeasurementInterrupted as interrupted:
         return interrupted.measurements.records, False
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from flyweight.records import Ratio, paired_ratio
 from flyweight.studies.study import Judge, Series, Timed
-from flyweight.studies.verdicts import MARGIN, Answer, Verdict
+from flyweight.studies.verdicts import MARGIN, Answer, Verdict, settled
 
 
 def images_per_s(ms: float) -> float:
@@ -32,6 +32,7 @@ def at_least(ratio: Ratio, claimed: float, pair: str, claim: str = "") -> Verdic
     reason = pair.format(f"{ratio.value:.2f} ({ratio.low:.2f}-{ratio.high:.2f}) times as fast")
     if claimed > 1 + MARGIN:
         reason += f", where the paper has {claimed:.2f}"
+    answer, reason = settled(answer, reason, ratio.rounds)
     return Verdict(answer, reason, ratio.value, ratio.low, ratio.high, claim)
 
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 MARGIN = 0.02
 """A case counts as slower only beyond this: less is nobody's reason to change a network."""
 
+LEAST_ROUNDS = 6
+"""Of fewer, not even the interval from the least to the greatest holds the median with 95%."""
+
 Answer = Literal["holds", "does not hold", "not decided"]
 Ratios = Sequence[tuple[str, Ratio]]
 """Of some cases, by label: their time over the reference's, paired by round."""
@@ -42,6 +45,14 @@ class Verdict:
         """In words."""
         asked = f"{self.claim}? " if self.claim else ""
         return f"{asked}{self.answer}: {self.reason}"
+
+
+def settled(answer: Answer, reason: str, rounds: int) -> tuple[Answer, str]:
+    """An answer and its reason; no answer where it rests on too few rounds."""
+    if rounds >= LEAST_ROUNDS or answer == "not decided":
+        return answer, reason
+    many = "1 round is" if rounds == 1 else f"{rounds} rounds are"
+    return "not decided", f"{reason}, and {many} too few to be sure"
 
 
 def slower_than(ratios: Ratios) -> Verdict:
@@ -89,6 +100,7 @@ def all_slower_than(ratios: Ratios, claim: str = "") -> Verdict:
 def _verdict(answer: Answer, which: str, label: str, ratio: Ratio, claim: str = "") -> Verdict:
     who = f"{which}, {label}, takes" if which else f"{label} takes"
     reason = f"{who} {ratio.value:.2f} ({ratio.low:.2f}-{ratio.high:.2f}) of the reference's time"
+    answer, reason = settled(answer, reason, ratio.rounds)
     return Verdict(answer, reason, ratio.value, ratio.low, ratio.high, claim)
 
 

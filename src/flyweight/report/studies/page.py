@@ -66,11 +66,12 @@ def results_page(
     return assembled(
         title,
         sorted({machine_of(record) for record in records}),
-        " ".join(filter(None, (said, remark))),
+        said,
         [*(study_section(one, len(studies) > 1) for one in studies),
          *(_bench(bench, index) for index, bench in enumerate(benches))],
         studies,
         records,
+        remark,
     )  # fmt: skip
 
 
@@ -81,6 +82,7 @@ def assembled(
     parts: Sequence[Section],
     studies: Sequence[Shown],
     records: Sequence[Record],
+    remark: str = "",
 ) -> str:
     """A page of its parts, with its contents and what all of them share.
 
@@ -91,6 +93,7 @@ def assembled(
         parts: a section for each study, and others.
         studies: whose verdicts and warnings are shown.
         records: whose environments are shown.
+        remark: beside what was found.
     """
     last = [Section("warnings", "Warnings", _warnings(studies))]
     if records:
@@ -108,6 +111,7 @@ def assembled(
 <h1>{escape(title)}</h1>
 {where}
 {f'<p class="summary">{escape(said)}</p>' if said else ""}
+{f'<p class="note">{escape(remark)}</p>' if remark else ""}
 {_contents(listed) if several else ""}
 </header>
 <main>

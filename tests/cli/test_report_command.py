@@ -42,7 +42,7 @@ def test_a_folder(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     page = tmp_path / "page.html"
     lines = said(capsys, folder, "--html", page).splitlines()
     assert lines[-2] == "Of 2 tested claims 2 hold here, 0 don't, and 0 are not decided."
-    assert lines[-1].startswith("Not timed here yet: figure1, g2, g3, table6, ")
+    assert lines[-1].startswith("Not timed here yet: figure1, g2, g3, table7, ")
     assert lines[1].split()[:5] == ["g1", "ARM", "x1", "native", "holds"]
     text = page.read_text()
     assert "bench.jsonl: 2 runners" in text

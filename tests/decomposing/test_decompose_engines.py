@@ -87,7 +87,8 @@ def test_one_of_each_class(engine: str, batch: int) -> None:
     assert kinds["convolution"].operations == 2
     assert kinds["convolution"].madds == batch * (8 * 8 * 8 * 27 + 40)
     assert kinds["pooling"].operations >= 1
-    if engine != "native":  # which reads channels where they are
+    # Native reads channels where they are; OpenVINO can, of one image.
+    if engine != "native" and (engine, batch) != ("openvino", 1):
         assert kinds["data movement"].operations >= 1
 
 

@@ -143,7 +143,7 @@ WRONG = {
         ["bench", "mine:branches", "--engine", "onnxruntime"], 1, "can't be captured",
     ),
     "report of nothing": (["report", "none.jsonl", "--html", "r.html"], 1, "can't read none.jsonl"),
-    "report to nowhere": (["report", "none.jsonl"], 2, "--html FILE, --png FILE, or both"),
+    "report to nowhere": (["report", "mine.py"], 2, "--html FILE, --png FILE, or both"),
     "report of no records": (["report", "mine.py", "--png", "r.png"], 1, "line 2: not JSON"),
     "weights that aren't there": (
         ["classify", "photos", "--model", "shufflenet_v2_x0_5", "--weights", "none.pth"], 1,

@@ -67,7 +67,7 @@ def report_command(
     Example: flyweight report results/my-machine results/other-machine --html both.html
     """
     nowhere = html is None and png is None
-    if nowhere and len(paths) == 1 and not paths[0].is_dir():
+    if nowhere and len(paths) == 1 and paths[0].is_file():
         raise UsageError(NOWHERE)
     for path in (html, png):
         if path is not None:

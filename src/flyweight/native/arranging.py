@@ -16,6 +16,7 @@ from flyweight.native.nodes import (
     Neighbours,
     Softmax,
     area,
+    in_runs,
     pieces,
 )
 from flyweight.native.sorting import sort_channels
@@ -91,9 +92,8 @@ def _gather(draft: Draft, lanes: int, image_planes: bool) -> None:
         key = operand.ids.tobytes()
         if key not in known:
             out = draft.values.new_value(len(operand.ids), operand.space, torch.float32)
-            by_runs = not np.isin(operand.ids, apart).any() and len(
-                pieces(draft.values, operand.ids)
-            ) * LONG_RUN <= len(operand.ids)
+            lies_apart = np.isin(operand.ids, apart).any()
+            by_runs = not lies_apart and in_runs(draft.values, operand.ids, LONG_RUN)
             arranged.append(Gather(operand, out, where, by_runs=by_runs))
             known[key] = Operand(out.ids, operand.space)
         return known[key]

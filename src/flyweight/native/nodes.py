@@ -245,3 +245,8 @@ def pieces(values: Values, ids: Ids) -> list[tuple[int, int]]:
     breaks = np.flatnonzero((np.diff(ids) != 1) | (np.diff(values.owners(ids)) != 0)) + 1
     starts = [0, *breaks.tolist(), len(ids)]
     return [(int(ids[a]), b - a) for a, b in itertools.pairwise(starts)]
+
+
+def in_runs(values: Values, ids: Ids, least: int) -> bool:
+    """Whether channels lie side by side in runs of `least` or more, in the mean."""
+    return len(pieces(values, ids)) * least <= len(ids)

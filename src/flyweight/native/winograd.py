@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from flyweight.graph.program import Values
-from flyweight.native.convolving import Group
+from flyweight.native.convolving import Group, tiles_name
 from flyweight.native.draft import Draft
 from flyweight.native.literals import braces
 from flyweight.native.memory import rounded
-from flyweight.native.nodes import Convolution, Finish, area, pieces
+from flyweight.native.nodes import Convolution, Finish, area, in_runs
 from flyweight.native.packing import pack_group
 from flyweight.native.plan import PLACES, Band, Step
 from flyweight.native.tables import NEXT, Tables, finish, parts, place, tell_next
@@ -51,7 +51,7 @@ def _fits(node: Convolution, values: Values, lanes: int) -> bool:
     ones = node.stride == node.dilation == (1, 1)
     if node.groups != 1 or node.weight.shape[2:] != (3, 3) or not ones or min(node.padding) < 0:
         return False
-    return len(pieces(values, node.x.ids)) * lanes <= len(node.x.ids)
+    return in_runs(values, node.x.ids, lanes)
 
 
 def _saves(node: Convolution, lanes: int) -> bool:
@@ -89,8 +89,8 @@ def winograd(tables: Tables, step: Step, node: Convolution) -> int:
     assert step.band is not None
     plan, band = tables.plan, step.band
     outputs, inputs = node.weight.shape[:2]
-    tiles = f"{{{plan.memory}, {band.input}, 0}}"
-    sums = f"{{{plan.memory + PLACES * band.tiles * band.input}, {band.sum}, 0}}"
+    tiles = braces(plan.memory, band.input, 0)
+    sums = braces(plan.memory + PLACES * band.tiles * band.input, band.sum, 0)
     index = tables.pack.index(np.arange(inputs, dtype=np.int64))
     segment = tables.add("segment", [braces(tiles, inputs, index)])
     nothing = tables.pack.put(np.zeros(outputs, np.float32), rounded(outputs, plan.isa.lanes))
@@ -106,7 +106,7 @@ def winograd(tables: Tables, step: Step, node: Convolution) -> int:
             braces(
                 sums, 1, band.tiles, f"segments + {segment}",
                 f"groups + {tables.add('group', groups)}", PLACES, step.block.pixels,
-                step.block.vectors, 0, 0, NEXT, "tiles", finish(tables, Finish(), outputs),
+                step.block.vectors, 0, 0, NEXT, tiles_name(None), finish(tables, Finish(), outputs),
             )
         ],
     )  # fmt: skip

@@ -16,8 +16,6 @@ typedef struct {
     finish done;
 } winograd;
 
-enum { PLACES = 16 };
-
 /* Where tile `i` of those that are done together lies, of the first place. */
 INLINE float *own_tile(const worker *w, const place *p, int64_t i) {
     return (float *)pixel_away(w, p, (int64_t)w->thread * OWN, 0, i);
@@ -164,12 +162,12 @@ static void bend_tile(const worker *w, const winograd *c, int64_t y, int64_t x) 
             bend(w, &c->done, 0, (float *)pixel_at(w, &c->out, a, b), c->products->groups->channels);
 }
 
-/* The products of `count` tiles: 16 matrices by as many. */
+/* The products of `count` tiles: a matrix for each place. */
 static void multiply_places(const worker *w, const winograd *c, int64_t count) {
     const convolution *all = c->products;
     int64_t own = (int64_t)w->thread * OWN;
     pixels p = {0, divided(count, all->pixels)};
-    for (int64_t i = 0; i < PLACES; i++) {
+    for (int64_t i = 0; i < all->group_count; i++) {
         tile t = {.worker = w, .conv = all, .in = own + i * c->inputs, .out = own + i * c->sums};
         const group *g = all->groups + i;
         division blocks = divided((g->channels + LANES - 1) / LANES, all->vectors);

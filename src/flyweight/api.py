@@ -119,7 +119,8 @@ def compile(
             training leaves them), or "package.module:factory".
         example: an input (batch, channels, height, width), float32; the runner takes this shape.
             "native" also takes (batch, height, width, channels), and uint8 as cameras give it.
-        engine: "eager", "compile", "onnxruntime", "openvino" or "native".
+        engine: "eager", "compile", "onnxruntime", "openvino" or "native"; on an NVIDIA GPU
+            "cuda-eager", "cuda-graph" or "cuda-compile".
         threads: CPU threads that the runner uses.
         lowered: run the network as `flyweight.lower` rewrites it for this engine; "native" does
             that in any case, and refuses it.

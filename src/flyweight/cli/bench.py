@@ -32,8 +32,9 @@ Engines = Annotated[
     list[str] | None,
     typer.Option(
         "--engine",
-        help="native, eager, compile, onnxruntime or openvino; repeatable. Without it native, or"
-        " onnxruntime for --lowered and --both, and where there is no C compiler.",
+        help="native, eager, compile, onnxruntime, openvino, or with an NVIDIA GPU cuda-eager,"
+        " cuda-graph or cuda-compile; repeatable. Without it native, or onnxruntime for --lowered"
+        " and --both, and where there is no C compiler.",
     ),
 ]
 

@@ -9,7 +9,7 @@ import typer
 
 from flyweight.cli.arguments import positive, seconds
 from flyweight.cli.keeping import INTERRUPTED
-from flyweight.cli.options import Batch, Html, NoTune, Threads
+from flyweight.cli.options import Batch, Html, NoTune, Precision, Threads
 from flyweight.cli.output import Bar, note, table
 from flyweight.cli.studying import Outputs, kept_records, print_result, run_several
 from flyweight.errors import UsageError
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS = 4
 """So many are listed by name."""
+CPU, GPU = ("CPU", "ARM"), ("GPU",)
+"""How columns begin that are for an engine's kind of machine; the first ones there are."""
 
 
 class Joined(StrEnum):
@@ -38,8 +40,9 @@ def study_command(
     engine: Annotated[
         str | None,
         typer.Option(
-            help="native, eager, compile, onnxruntime or openvino; native if not given, or"
-            " onnxruntime where there is no C compiler."
+            help="native, eager, compile, onnxruntime, openvino, or with an NVIDIA GPU cuda-eager,"
+            " cuda-graph or cuda-compile; native if not given, or onnxruntime where there is no C"
+            " compiler."
         ),
     ] = None,
     columns: Annotated[
@@ -62,6 +65,7 @@ def study_command(
     no_tune: NoTune = False,
     threads: Threads = 1,
     batch: Batch = 1,
+    precision: Precision = "float32",
     budget: Annotated[
         str, typer.Option(help="Time for each column of four networks: 10s, 1m.")
     ] = "10s",
@@ -87,8 +91,8 @@ def study_command(
 ) -> int:
     """Repeat papers' experiments on this machine: their figures, ours, and whether claims hold.
 
-    Where the paper has other networks for its GPU than for CPUs, those for CPUs are timed without
-    --columns. What isn't timed, but counted or computed, needs no engine.
+    Where the paper has other networks for its GPU than for CPUs, those of the engine's kind are
+    timed without --columns. What isn't timed, but counted or computed, needs no engine.
 
     Example: flyweight study g2 --engine onnxruntime --quick
 
@@ -96,6 +100,7 @@ def study_command(
 
     Example: flyweight study list
     """
+    from flyweight.engines import engine_named
     from flyweight.studies import STUDIES, Budget, study_named
 
     if names == ["list"]:
@@ -108,7 +113,9 @@ def study_command(
         study_named(name, joined.value, middle, model, weights)
         for name in (STUDIES if names == ["all"] else names)
     ]
-    wanted = _wanted(list({study.name: study for study in found}.values()), columns, quick)
+    studies = list({study.name: study for study in found}.values())
+    on_gpu = engine is not None and engine_named(engine).gpu
+    wanted = _wanted(studies, columns, quick, GPU if on_gpu else CPU)
     positive("the batch", batch)
     time = Budget(seconds(budget), None if within is None else seconds(within))
     outputs = Outputs(several, records, json, html, png)
@@ -117,7 +124,8 @@ def study_command(
     from flyweight.cli.preparing import usual_engine
     from flyweight.engines import Options
 
-    options, engine = Options(threads, tune=not no_tune), engine or usual_engine(False)
+    options = Options(threads, precision, tune=not no_tune)
+    engine = engine or usual_engine(False)
     if several:
         return run_several(wanted, engine, options, batch, time, outputs)
     return _run_one(*wanted[0], engine, options, batch, time.series_s, outputs)
@@ -154,23 +162,25 @@ def _run_one(
 
 
 def _wanted(
-    studies: "Sequence[Study]", begin: str | None, quick: bool
+    studies: "Sequence[Study]", begin: str | None, quick: bool, platforms: Sequence[str]
 ) -> list[tuple["Study", list["Series"]]]:
     """The studies with their columns; of several those that have no such columns are left out."""
     found: list[tuple[Study, list[Series]]] = []
     for study in studies:
         try:
-            found.append((study, _columns(study, begin, quick)))
+            found.append((study, _columns(study, begin, quick, platforms)))
         except UsageError:
             if study is studies[-1] and not found:
                 raise
     return found
 
 
-def _columns(study: "Study", begin: str | None, quick: bool) -> list["Series"]:
+def _columns(
+    study: "Study", begin: str | None, quick: bool, platforms: Sequence[str]
+) -> list["Series"]:
     if begin is None:
-        platforms = {one.name.split()[0] for one in study.series}
-        begin = next((name for name in ("CPU", "ARM") if name in platforms), "")
+        there = {one.name.split()[0] for one in study.series}
+        begin = next((name for name in platforms if name in there), "")
     found = [one for one in study.series if one.name.lower().startswith(begin.lower())]
     if begin and not found:
         names = ", ".join(one.name for one in study.series) or "none"

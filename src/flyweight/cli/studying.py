@@ -145,6 +145,7 @@ def kept_records(file: Path) -> list[Record]:
         RecordError: the file is damaged.
         UsageError: it has records of another machine, whose times would stand for this one's.
     """
+    from flyweight.engines.cuda import gpu_here
     from flyweight.measuring.environment import environment
     from flyweight.studies import machine_of
 
@@ -152,7 +153,8 @@ def kept_records(file: Path) -> list[Record]:
     here = environment(None, None)
     for record in records:
         about = record.environment
-        if (about.cpu, about.cores, about.widest) != (here.cpu, here.cores, here.widest):
+        same = (about.cpu, about.cores, about.widest) == (here.cpu, here.cores, here.widest)
+        if not same or about.gpu not in (None, gpu_here()):
             raise UsageError(
                 f"{file} holds records of another machine, {machine_of(record)}: --records takes"
                 " a new name here, and 'flyweight report' shows both"

@@ -51,6 +51,9 @@ class Runner:
         call: takes an array of the example's shape and dtype, returns the output.
         facts: what is known of the network without timing it, for its records.
         lowered: whether it runs the lowered network (see `flyweight.lower`).
+        device: what it runs on, "cpu" or "cuda".
+        again: on a GPU, what is timed: the network on the example, which lies in the GPU's memory,
+            and the result stays there. Elsewhere `call` is timed.
     """
 
     engine: str
@@ -63,6 +66,8 @@ class Runner:
     call: Callable[[Array], Array | tuple[Array, ...]] = field(repr=False)
     facts: NetworkFacts | None = None
     lowered: bool = False
+    device: str = "cpu"
+    again: Callable[[], object] | None = field(default=None, repr=False)
 
     def __call__(self, x: Array | Tensor) -> Array | tuple[Array, ...]:
         """Run the network; several outputs come as a tuple.

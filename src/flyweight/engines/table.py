@@ -5,6 +5,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import cast
 
+from flyweight.engines.cuda import why_no_gpu
 from flyweight.engines.protocol import Options, Prepare
 from flyweight.errors import FlyweightError, UsageError, unknown
 from flyweight.lowering.rules import rules_for
@@ -21,6 +22,7 @@ class Engine:
         needs: the package that must be importable.
         install: the command that installs it.
         images: whether it takes images in other formats than float32, NCHW.
+        gpu: whether it runs on an NVIDIA GPU.
     """
 
     name: str
@@ -28,20 +30,26 @@ class Engine:
     needs: str
     install: str
     images: bool = False
+    gpu: bool = False
 
     @property
     def installed(self) -> bool:
-        """Whether its package is there."""
-        return importlib.util.find_spec(self.needs) is not None
+        """Whether its package is there, and the GPU if it needs one."""
+        if importlib.util.find_spec(self.needs) is None:
+            return False
+        return not self.gpu or why_no_gpu() is None
 
     def load(self) -> Prepare:
         """Its `prepare` function.
 
         Raises:
-            FlyweightError: it isn't installed; the message has the command that installs it.
+            FlyweightError: it isn't installed, and the message has the command that installs it;
+                or it needs a GPU, and there is none.
         """
-        if not self.installed:
+        if importlib.util.find_spec(self.needs) is None:
             raise FlyweightError(f"engine {self.name!r} is not installed: {self.install}")
+        if self.gpu and (why := why_no_gpu()) is not None:
+            raise FlyweightError(f"engine {self.name!r} needs an NVIDIA GPU: {why}")
         return cast(Prepare, importlib.import_module(self.module).prepare)
 
     def check(self, options: Options, lowered: bool = False) -> None:
@@ -81,6 +89,13 @@ ENGINES = {
         Engine(
             "native", "flyweight.engines.native", "flyweight", "pip install flyweight",
             images=True,
+        ),
+        *(
+            Engine(
+                f"cuda-{form}", f"flyweight.engines.cuda_{form}", "torch", "pip install torch",
+                gpu=True,
+            )
+            for form in ("eager", "graph", "compile")
         ),
     )
 }  # fmt: skip

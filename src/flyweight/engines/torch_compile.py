@@ -1,15 +1,39 @@
 """torch.compile with frozen weights: batch norm folded, weights packed, operations fused."""
 
+import contextlib
 import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from flyweight.engines.protocol import Array, Options, Runner
 from flyweight.engines.torch_eager import own_copy, torch_runner, torch_threads
 from flyweight.errors import CaptureError, first_line
 from flyweight.graph import capture, quiet
 from flyweight.nn import label
+
+
+def compiled(module: nn.Module, example: Tensor) -> Callable[[Tensor], Any]:
+    """The network's code, which its first call compiles; that has to be within `compiling`.
+
+    Raises:
+        CaptureError: the module can't be captured.
+    """
+    # Compiling the captured graph, not the module: networks of one class share the code of their
+    # `forward`, and PyTorch stops compiling silently after a few variants of the same code.
+    code: Callable[[Tensor], Any] = torch.compile(capture(module, example).module(), dynamic=False)
+    return code
+
+
+@contextlib.contextmanager
+def compiling() -> Iterator[None]:
+    """Weights count as constants, and the compiler's remarks aren't printed."""
+    from torch._inductor import config
+
+    with quiet(), config.patch(freezing=True):
+        yield
 
 
 def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
@@ -26,13 +50,10 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
             f"engine 'compile' needs a C++ compiler and finds no {compiler!r}: install one"
             " (apt install g++) or set CXX"
         )
-    # Compiling the captured graph, not the module: networks of one class share the code of their
-    # `forward`, and PyTorch stops compiling silently after a few variants of the same code.
     x = torch.from_numpy(example)
-    program = capture(own_copy(model, x, options.precision), x)
-    compiled = torch.compile(program.module(), dynamic=False)
-    runner = torch_runner("compile", model, compiled, example, options)
-    with quiet(), torch_threads(options.threads), config.patch(freezing=True):
+    code = compiled(own_copy(model, x, options.precision), x)
+    runner = torch_runner("compile", model, code, example, options)
+    with compiling(), torch_threads(options.threads):
         try:
             runner(example)  # the first call compiles
         except Exception as error:

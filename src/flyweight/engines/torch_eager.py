@@ -30,7 +30,8 @@ def torch_threads(threads: int) -> Iterator[None]:
 
 def to_arrays(out: Any) -> Array | tuple[Array, ...]:
     """A tensor as an array, several (a tuple, list or dict) as a tuple of arrays."""
-    arrays = tuple(t.detach().numpy() for t in tree_leaves(out) if isinstance(t, torch.Tensor))
+    tensors = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
+    arrays = tuple(tensor.detach().cpu().numpy() for tensor in tensors)
     return arrays[0] if len(arrays) == 1 else arrays
 
 
@@ -48,13 +49,13 @@ class _InBfloat16(nn.Module):
 
 
 def own_copy(model: nn.Module, example: Tensor, precision: str) -> nn.Module:
-    """A copy to run, in this precision; its inputs and outputs are float32.
+    """A copy to run where the example lies, in this precision; inputs and outputs are float32.
 
     Raises:
         UsageError: the module doesn't run on this input.
         CaptureError: it doesn't in bfloat16, as one that makes float32 tensors itself.
     """
-    own = frozen_copy(model)
+    own = frozen_copy(model).to(example.device)
     check_runs(own, example)
     if precision == "float32":
         return own

@@ -30,6 +30,9 @@ RULES: dict[str | None, Rules] = {
     "compile": Rules(),
     "onnxruntime": Rules(align_read=4, align_block=8),
     "openvino": Rules(index_groups=4),
+    "cuda-eager": Rules(),
+    "cuda-graph": Rules(),
+    "cuda-compile": Rules(),
 }
 """Found with benchmarks/lowering_rules.py (results/*/lowering_rules.jsonl).
 

@@ -27,8 +27,8 @@ def environment(runner: Any, load: float | None) -> Environment:
     """The environment of a runner's timing.
 
     Args:
-        runner: anything callable; what it says of itself (`engine`, `lowered`, `threads`,
-            `dtype`, `layout`, `example`, `libraries`) is kept, what it doesn't is None.
+        runner: anything callable; what it says of itself (`engine`, `device`, `lowered`,
+            `threads`, `dtype`, `layout`, `example`, `libraries`) is kept, what it doesn't is None.
         load: the machine's load average before the run.
     """
     example = getattr(runner, "example", None)
@@ -36,7 +36,7 @@ def environment(runner: Any, load: float | None) -> Environment:
     return Environment(
         cpu=cpu_model(),
         instruction_sets=instruction_sets(),
-        gpu=gpu_model(),
+        gpu=None if getattr(runner, "device", None) == "cpu" else gpu_model(),
         cores=cores(),
         threads=getattr(runner, "threads", None),
         governor=governor(),

@@ -102,7 +102,8 @@ def measure(
     Args:
         runners: by name; prepared networks (see `flyweight.compile`), or functions of no argument.
             Where one has a method `around`, each of its blocks is timed within the context that
-            this returns; what that does at both ends isn't timed.
+            this returns; what that does at both ends isn't timed. Where one has a function
+            `again`, as those on a GPU do, this is timed in its place.
         budget_s: seconds for the whole run, warm-up included.
         progress: called between rounds.
         least_rounds: that are done, whatever the budget.
@@ -133,8 +134,10 @@ def measure(
 
 
 def _call(name: str, runner: Callable[..., object]) -> Call:
-    """A runner as a function of no argument whose work is done when it returns."""
-    example = getattr(runner, "example", None)
+    """A runner as a function of no argument; what it starts on a GPU has to be waited for."""
+    again = getattr(runner, "again", None)
+    example = getattr(runner, "example", None) if again is None else None
+    runner = runner if again is None else again
 
     def call() -> object:
         try:

@@ -184,11 +184,12 @@ def _trials(advice: Advice, kind: str) -> str:
 
 def _row(one: Trial) -> str:
     name = f"{one.about}: {one.advice}" if one.about else one.advice
+    flops = "" if one.ratio is None else f"{one.flops:.2f} of them"
     cells: Sequence[str] = (
         one.verdict,
         "" if one.ratio is None else _ratio(one.ratio),
         _alone(one),
-        "the same" if one.kind == "exact" else f"{one.flops:.2f} of them",
+        "the same" if one.kind == "exact" else flops,
         one.why,
     )
     style = ' class="kept"' if one.verdict == "kept" else ""

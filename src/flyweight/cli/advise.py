@@ -204,7 +204,7 @@ def _row(one: "Trial") -> list[str]:
         "" if ratio is None else f"{ratio.low:.3f}-{ratio.high:.3f}",
         "" if one.alone is None else f"{one.alone.value:.3f}",
         "" if one.predicted is None else f"{one.predicted:.3f}",
-        "" if one.kind == "exact" else f"{one.flops:.2f}",
+        "" if one.kind == "exact" or ratio is None else f"{one.flops:.2f}",
         one.verdict,
         one.why,
     ]

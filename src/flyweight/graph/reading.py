@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from flyweight.errors import CaptureError
 from flyweight.graph import meaning
 from flyweight.graph.capture import quiet
+from flyweight.graph.functional import is_functional, pure
 from flyweight.graph.maps import ChannelMap, MoveError, Size
 from flyweight.graph.moves import MOVES
 from flyweight.graph.program import Opaque, Program, Raw, Step, Value, Values
@@ -29,8 +30,10 @@ def read_program(captured: ExportedProgram) -> Program:
     Raises:
         CaptureError: the network changes itself when it runs, or takes no batch of images.
     """
-    with quiet(), torch.no_grad():
-        functional = captured.run_decompositions({})
+    functional = captured
+    if not is_functional(captured.graph):
+        with quiet(), torch.no_grad():
+            functional = captured.run_decompositions({})
     changed = [*functional.graph_signature.buffers_to_mutate.values()]
     if changed:
         raise CaptureError(
@@ -104,7 +107,7 @@ class _Reader:
             if found is None:
                 raise CaptureError(f"{node.name} has no value")
             return found
-        target: Any = node.target
+        target = pure(node.target)
         computed = any(isinstance(x, ChannelMap | Raw | Size) for x in tree_leaves((args, kwargs)))
         is_random = torch.Tag.nondeterministic_seeded in getattr(target, "tags", ())
         if not computed and not is_random:

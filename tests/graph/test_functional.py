@@ -129,6 +129,27 @@ def test_what_is_still_in_training_is_rewritten(part: str) -> None:
     assert not is_functional(captured.graph)
 
 
+def test_results_that_nobody_reads() -> None:
+    """A norm of the functional form gives three, of which two are of training."""
+
+    class Norm(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.of = nn.BatchNorm2d(4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            norm = torch.ops.aten._native_batch_norm_legit_no_training
+            of = self.of
+            found = norm(x, of.weight, of.bias, of.running_mean, of.running_var, 0.1, of.eps)
+            out: Tensor = found[0]
+            return out.relu()
+
+    model, x = Norm().eval(), example()
+    assert is_functional(capture(model, x, dynamic_batch=True).graph)
+    with torch.no_grad():
+        torch.testing.assert_close(lower(model, x)(x), model(x), rtol=1e-5, atol=1e-6)
+
+
 def described(program: Program) -> list[tuple[object, ...]]:
     """Each step with its kind, place, operation and result."""
     return [

@@ -22,6 +22,11 @@ def target_for(path: Path, force: bool) -> Target:
         UsageError: another suffix, or a file that is there already.
         FlyweightError: it can't be written, or the format's engine isn't installed.
     """
+    suffixes = [one.suffix for one in exporting.FORMATS.values() if one.suffix]
+    if path.suffix and path.suffix not in suffixes:
+        raise UsageError(
+            f"{path}: --apply writes {', '.join(suffixes)}, or a folder of C, whose name has no dot"
+        )
     return exporting.target_of(path, None if path.suffix else "c", force)
 
 

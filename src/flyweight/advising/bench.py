@@ -14,6 +14,7 @@ from flyweight.advising.widths import widths_of
 from flyweight.engines import Array, Runner
 from flyweight.measuring import MeasurementInterrupted, Measurements, Progress, measure
 from flyweight.records import Record
+from flyweight.studies.verdicts import LEAST_ROUNDS
 
 Told = Callable[[str], None]
 
@@ -92,14 +93,14 @@ class Bench:
         return self._again
 
     def timed(self, runners: Mapping[str, Runner], budget_s: float) -> Measurements:
-        """Time runners against each other, and keep the records.
+        """Time runners against each other, as many rounds as a verdict needs, and keep the records.
 
         Raises:
             MeasurementInterrupted: Ctrl-C; what was measured is kept.
         """
         begun = time.monotonic()
         try:
-            found = measure(runners, budget_s, self.progress)
+            found = measure(runners, budget_s, self.progress, LEAST_ROUNDS)
         except MeasurementInterrupted as interrupted:
             self.records += interrupted.measurements.records
             raise

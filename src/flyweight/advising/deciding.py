@@ -3,15 +3,11 @@
 from dataclasses import dataclass
 
 from flyweight.records import Ratio
-from flyweight.studies.verdicts import MARGIN
+from flyweight.studies.verdicts import LEAST_ROUNDS, MARGIN
 
 KEPT = "kept"
 WITHDRAWN = "withdrawn"
 NOT_TRIED = "not tried"
-
-LEAST_ROUNDS = 6
-"""Six rounds that all say the same do so by chance in 2 of 64 cases, fewer than the 5 % that the
-interval leaves; five do in 2 of 32."""
 
 
 @dataclass(frozen=True)

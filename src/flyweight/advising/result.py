@@ -156,6 +156,9 @@ class Advice:
         if self.exact is None and not self.kept(ARCHITECTURAL):
             if not any(one.ratio for one in self.trials):
                 return "Nothing could be tried in the time that there was."
+            if self.kept(EXACT):
+                first = self.kept(EXACT)[0].advice
+                return f"Nothing held: {first} helped at first, but not when measured once more."
             late = sum(one.verdict == NOT_TRIED for one in self.trials)
             left = f" Not tried: {late} of {len(self.trials)} pieces of advice." if late else ""
             return f"Nothing found that would help measurably.{left}"

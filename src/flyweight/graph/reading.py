@@ -59,7 +59,8 @@ class _Reader:
         nodes = list(self.captured.graph.nodes)
         self._read_inputs([node for node in nodes if node.op == "placeholder"])
         for node in nodes:
-            if node.op == "call_function":
+            unread = node.target is operator.getitem and not node.users
+            if node.op == "call_function" and not unread:
                 self.env[node] = self._call(node)
         (output,) = [node for node in nodes if node.op == "output"]
         if spec is None:

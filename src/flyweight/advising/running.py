@@ -38,6 +38,8 @@ PEAKS_FROM_S = 60.0
 what is overhead."""
 EXACT_SHARE = 0.15
 """For all exact advice side by side."""
+EXACT_ALONE = 0.45
+"""Likewise, where no alternative can be built: then nothing else needs the time."""
 PREPARING = 0.4
 """After so much of the budget no more exact advice is prepared: the rest is for measuring it, and
 for alternatives, of which each has to be built and prepared too."""
@@ -147,7 +149,8 @@ def _advise(bench: Bench, state: _State, end: float, budget_s: float, threads_op
         sample = sample_of(state.reading, state.findings, costs)
     wanted = list(candidates(bench.setting, smaller is not None, threads_open, siblings))
     until = end - budget_s * (1 - PREPARING)
-    seconds = EXACT_SHARE * budget_s
+    buildable = any(one.edit is not None for one in state.findings)
+    seconds = (EXACT_SHARE if buildable else EXACT_ALONE) * budget_s
     state.trials += exact_trials(bench, wanted, smaller, seconds, until, sample)
     kept = [one for one in state.trials if one.verdict == KEPT]
     if kept:

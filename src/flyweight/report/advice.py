@@ -10,7 +10,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from flyweight.report.saving import write_page
-from flyweight.report.sections import environments, method
+from flyweight.report.sections import environments, timing
 from flyweight.report.text import digits, interval
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ $environments
 """
 )
 _BARS = """
+.card h2 { margin-top: 0; }
 .bar { display: grid; grid-template-columns: 22ch 1fr; gap: 4px 12px; align-items: center; }
 .bar div { min-height: 22px; }
 .bar .fill { background: var(--accent); border-radius: 3px; }
@@ -77,6 +78,14 @@ _BARS = """
 .bar .line { display: flex; align-items: center; }
 .kept { font-weight: 600; }
 code { font-size: 13px; }
+.scroll th[scope="row"] { min-width: 20ch; max-width: 34ch; white-space: normal; }
+.scroll td:last-child { min-width: 30ch; white-space: normal; }
+@media (max-width: 600px) {
+  .bar { grid-template-columns: 1fr; }
+  .bar .line { flex-wrap: wrap; margin-bottom: 8px; }
+  .bar span { padding-left: 0; width: 100%; }
+  .scroll th[scope="row"] { min-width: 16ch; }
+}
 """
 
 
@@ -107,7 +116,7 @@ def advice_page(advice: Advice) -> str:
         exact=_trials(advice, "exact"),
         architectural=_trials(advice, "architectural"),
         findings=_items(advice.findings) or "<p>None.</p>",
-        method=method(advice.records) if advice.records else "",
+        method=timing(advice.records) if advice.records else "",
         environments=environments(advice.records) if advice.records else "",
     )
 

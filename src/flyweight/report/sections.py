@@ -114,6 +114,17 @@ def _shared(records: Sequence[Record]) -> list[str]:
 
 
 def method(records: Sequence[Record]) -> str:
+    """How times and counts came about, in paragraphs."""
+    return (
+        f"{timing(records)}\n"
+        "<p>Time per image is the time of a call divided by its batch. FLOPs are multiply-adds of"
+        " convolutions and linear layers, memory access is in elements read and written, both for"
+        " one image and counted without running anything. Errors are those that the sources in the"
+        " table's tooltips publish; Flyweight did not measure accuracy here.</p>"
+    )
+
+
+def timing(records: Sequence[Record]) -> str:
     """How the times came about, in paragraphs."""
     runs: dict[str, list[Record]] = defaultdict(list)
     for record in records:
@@ -134,11 +145,7 @@ def method(records: Sequence[Record]) -> str:
         f" rounds of the ratio within a round, with its {CONFIDENCE:.0%} bootstrap interval; where"
         f" the interval holds 1, no difference was measured.{across} The records keep every raw"
         " sample.</p>\n"
-        f"{paragraphs}\n"
-        "<p>Time per image is the time of a call divided by its batch. FLOPs are multiply-adds of"
-        " convolutions and linear layers, memory access is in elements read and written, both for"
-        " one image and counted without running anything. Errors are those that the sources in the"
-        " table's tooltips publish; Flyweight did not measure accuracy here.</p>"
+        f"{paragraphs}"
     )
 
 

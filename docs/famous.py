@@ -17,6 +17,8 @@ advice is kept. Written by docs/generate.py from the record; no figure is typed.
 """
 NOTHING = "\nNothing is recorded yet.\n"
 Row = dict[str, Any]
+ENGINE = "onnxruntime"
+"""On which networks are advised on unless their title says another."""
 
 PAPER = {
     "shufflenet_v1_x1_0_g3": (
@@ -50,7 +52,6 @@ def page_of(rows: Sequence[Row]) -> str:
 
 
 def _where(rows: Sequence[Row]) -> str:
-    setting = rows[0]["setting"]
     machines: dict[str, list[Row]] = {}
     for row in rows:
         machines.setdefault(_machine(row), []).append(row)
@@ -63,7 +64,7 @@ def _where(rows: Sequence[Row]) -> str:
     doubts = sum(bool(row["warnings"]) for row in rows)
     said = f" Doubts about a measurement were noted for {doubts} of them." if doubts else ""
     return (
-        f"{where}, {setting['engine']}, {setting['threads']} thread, batch 1, float32,"
+        f"{where}, {ENGINE} unless another engine is named, 1 thread, batch 1, float32,"
         f" {' and '.join(dates)}; {' and '.join(f'{s:g}' for s in seconds)} s a network.{said}"
     )
 
@@ -89,7 +90,8 @@ def _against_paper(rows: Sequence[Row]) -> list[str]:
         if row["network"] not in PAPER:
             continue
         guidelines, words = PAPER[row["network"]]
-        found = {one["guideline"]: one for one in row["findings"][::-1] if one["guideline"]}
+        findings = sorted(row["findings"], key=lambda one: one["share"] or 0.0)
+        found = {one["guideline"]: one for one in findings if one["guideline"]}
         here = [
             f"{name}: {_share(found[name])} ({found[name]['key']})" if name in found
             else f"{name}: not found"
@@ -123,7 +125,7 @@ def _overview(rows: Sequence[Row]) -> list[str]:
 
 
 def _network(row: Row) -> list[str]:
-    lines = [f"## {row['network']}", "", row["summary"], ""]
+    lines = [f"## {_title(row)}", "", row["summary"], ""]
     lines += [f"Not read: {text}" for text in row["unread"]]
     findings = [
         [one["key"], one["guideline"], _share(one), f"{one['evidence']}", _kind(one)]
@@ -173,8 +175,14 @@ def _ratio(ratio: Row | None) -> str:
     return f"{ratio['value']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
 
 
+def _title(row: Row) -> str:
+    engine = row["setting"]["engine"]
+    return str(row["network"]) if engine == ENGINE else f"{row['network']} on {engine}"
+
+
 def _link(row: Row) -> str:
-    return f"[{row['network']}](#{row['network']})"
+    title = _title(row)
+    return f"[{title}](#{title.replace(' ', '-')})"
 
 
 def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

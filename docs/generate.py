@@ -246,6 +246,7 @@ PARTS: dict[str, Callable[[Sequence[Record]], str]] = {
     "decomposed_said": lambda records: decomposed.said(),
     "decomposed_bounds": lambda records: decomposed.bounds(),
     "decomposed_pictures": lambda records: decomposed.pictures(),
+    "papers_said": lambda records: papers.said(),
     "planted": lambda records: planted.table(),
     "planted_said": lambda records: planted.said(),
     "advice_noise": lambda records: planted.noise(),

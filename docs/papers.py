@@ -18,6 +18,7 @@ from flyweight.report.studies.places import (
 )
 from flyweight.report.studies.tables import SIGNS, anchor
 from flyweight.studies import (
+    StudyResult,
     Table,
     Verdict,
     machine_of,
@@ -47,6 +48,7 @@ machine; `make results` runs all of them on it within 40 minutes and writes this
 `flyweight report results/MACHINE --html results.html` makes one page of all of it that opens
 anywhere; `flyweight report A B` shows two machines side by side.
 """
+GUIDELINES = ("g1", "g2", "g3", "g4")
 NOTHING = "\nNo study's records are committed yet.\n"
 
 
@@ -55,6 +57,28 @@ def committed() -> tuple[Record, ...]:
     """All records of studies, of all machines."""
     files = sorted((ROOT / "results").glob("*/studies/*.jsonl"))
     return tuple(record for file in files for record in read_records(file))
+
+
+def said() -> str:
+    """How many claims hold on each machine, the guidelines' among them; for README."""
+    by_machine: dict[str, list[StudyResult]] = {}
+    for one in results_of(committed(), False):
+        if one.records:
+            by_machine.setdefault(machine_of(one.records[0]), []).append(one)
+    sentences = []
+    for machine, results in by_machine.items():
+        held, all_ = _held(results)
+        own, of_guidelines = _held([one for one in results if one.study in GUIDELINES])
+        sentences.append(
+            f"On {machine} {held} of {all_} tested claims hold; of the four guidelines', at each of"
+            f" their sizes and on each engine, {own} of {of_guidelines}."
+        )
+    return " ".join(sentences)
+
+
+def _held(results: Iterable[StudyResult]) -> tuple[int, int]:
+    answers = [verdict.answer for one in results for _, verdict in verdicts_of(one)]
+    return answers.count("holds"), len(answers)
 
 
 def page() -> str:

@@ -1,5 +1,6 @@
 """docs/famous.md, from made-up rows."""
 
+import json
 from types import ModuleType
 from typing import Any
 
@@ -52,7 +53,8 @@ def test_the_page(famous: ModuleType) -> None:
         row("resnet_18", [], [trial("", "", "withdrawn", "exact", True)]),
     ]
     text = famous.page_of(rows)
-    assert "Imaginary CPU, onnxruntime, 1 thread, batch 1, float32, 2026-01-02; 150 s a" in text
+    assert "Imaginary CPU, onnxruntime unless another engine is named, 1 thread, batch 1" in text
+    assert "float32, 2026-01-02; 150 s a" in text
     (against,) = [line for line in text.splitlines() if "against G1" in line]
     assert "| G1: not found; G2: 40% (groups) | G2 |" in against
     assert "| [resnet_18](#resnet_18) | 12.34 | none | 0.50 (0.48 to 0.52) (do it) |  |" in text
@@ -64,5 +66,23 @@ def test_the_page(famous: ModuleType) -> None:
     assert "A summary of resnet_18." in text
 
 
+def test_another_engine_is_named(famous: ModuleType) -> None:
+    named = row("resnet_18", [], [trial("", "", "withdrawn", "exact", True)])
+    named["setting"] = {"engine": "eager", "threads": 1}
+    text = famous.page_of([named])
+    assert "\n## resnet_18 on eager\n" in text
+    assert "[resnet_18 on eager](#resnet_18-on-eager)" in text
+
+
 def test_nothing_recorded_is_said(famous: ModuleType) -> None:
     assert "Nothing is recorded yet" in famous.page_of([])
+
+
+def test_the_record_says_of_the_papers_networks_what_the_paper_says(famous: ModuleType) -> None:
+    """ShuffleNet V2, end of section 2, from this project's own measurements."""
+    rows = json.loads(famous.RECORD.read_text(encoding="utf-8"))
+    for network, (guidelines, _) in famous.PAPER.items():
+        found = {
+            one["guideline"] for row in rows if row["network"] == network for one in row["findings"]
+        }
+        assert set(guidelines) <= found, network

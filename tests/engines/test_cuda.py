@@ -87,7 +87,7 @@ def test_what_is_timed_is_on_the_gpu_already() -> None:
     model, calls = nn.ReLU(), []
 
     def form(module: nn.Module, example: Tensor) -> OnGpu:
-        return OnGpu(example, module, lambda: calls.append(torch.backends.cudnn.allow_tf32))
+        return OnGpu(module, lambda: calls.append(torch.backends.cudnn.allow_tf32))
 
     runner = cuda_runner("cuda-eager", model, image(1, 3, 4, 4), Options(), form)
     record = measure({"it": runner}, 0.1).record("it")

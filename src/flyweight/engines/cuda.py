@@ -57,12 +57,10 @@ class OnGpu:
     """A network on the GPU.
 
     Attributes:
-        example: an input there.
         run: from an input there to outputs there.
         again: runs the network on the example once more; the result stays there.
     """
 
-    example: Tensor
     run: Callable[[Tensor], Any]
     again: Callable[[], object]
 

@@ -17,4 +17,4 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
 
 def _form(module: nn.Module, example: Tensor) -> OnGpu:
     code = compiled(module, example)
-    return OnGpu(example, code, lambda: code(example))
+    return OnGpu(code, lambda: code(example))

@@ -14,4 +14,4 @@ def prepare(model: nn.Module, example: Array, options: Options) -> Runner:
 
 
 def _form(module: nn.Module, example: Tensor) -> OnGpu:
-    return OnGpu(example, module, lambda: module(example))
+    return OnGpu(module, lambda: module(example))

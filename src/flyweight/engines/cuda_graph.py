@@ -40,4 +40,4 @@ def _form(module: nn.Module, example: Tensor) -> OnGpu:
         graph.replay()
         return out
 
-    return OnGpu(example, run, graph.replay)
+    return OnGpu(run, graph.replay)

@@ -39,7 +39,7 @@ def is_functional(graph: fx.Graph) -> bool:
 
 def pure(target: Any) -> Any:
     """The operation that gives a new tensor, of one that changes its first; any other as it is."""
-    if not _changes(target):
+    if not _changes(target) or target.namespace != "aten":
         return target
     packet = getattr(aten, target.overloadpacket.__name__.removesuffix("_"), None)
     return getattr(packet, target._overloadname, target)
@@ -54,7 +54,7 @@ def _is_readable(node: fx.Node) -> bool:
     if _changes(target):
         return pure(target) in UNARY | BINARY and _alone(node)
     place = _TRAINING.get(target)
-    return target in _KNOWN and (place is None or node.args[place] is False)
+    return target in _KNOWN and (place is None or list(node.args[place : place + 1]) == [False])
 
 
 def _alone(node: fx.Node) -> bool:

@@ -78,7 +78,7 @@ def test_an_onnx_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (["advise_nets:Net", "--engine", "compile"], "doesn't tell its operations apart"),
         (["advise_nets:Net", "--input", "0"], "is no size"),
         (["advise_nets:Net", "--budget", "soon"], "is no duration"),
-        (["advise_nets:Net", "--apply", "net.txt"], "which format?"),
+        (["advise_nets:Net", "--apply", "net.txt"], "--apply writes .onnx"),
         (["advise_nets:Net", "--threads", "0"], "threads must be 1 or more"),
     ],
 )

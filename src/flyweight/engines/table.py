@@ -35,9 +35,8 @@ class Engine:
     @property
     def installed(self) -> bool:
         """Whether its package is there, and the GPU if it needs one."""
-        if importlib.util.find_spec(self.needs) is None:
-            return False
-        return not self.gpu or why_no_gpu() is None
+        there = importlib.util.find_spec(self.needs) is not None
+        return there and not (self.gpu and why_no_gpu())
 
     def load(self) -> Prepare:
         """Its `prepare` function.
@@ -46,10 +45,12 @@ class Engine:
             FlyweightError: it isn't installed, and the message has the command that installs it;
                 or it needs a GPU, and there is none.
         """
-        if importlib.util.find_spec(self.needs) is None:
-            raise FlyweightError(f"engine {self.name!r} is not installed: {self.install}")
-        if self.gpu and (why := why_no_gpu()) is not None:
-            raise FlyweightError(f"engine {self.name!r} needs an NVIDIA GPU: {why}")
+        if not self.installed:
+            raise FlyweightError(
+                f"engine {self.name!r} needs an NVIDIA GPU: {why_no_gpu()}"
+                if self.gpu
+                else f"engine {self.name!r} is not installed: {self.install}"
+            )
         return cast(Prepare, importlib.import_module(self.module).prepare)
 
     def check(self, options: Options, lowered: bool = False) -> None:

@@ -59,10 +59,16 @@ def committed() -> tuple[Record, ...]:
     return tuple(record for file in files for record in read_records(file))
 
 
+@functools.cache
+def committed_results() -> tuple[StudyResult, ...]:
+    """What they say, with the studies that are only computed."""
+    return tuple(results_of(committed(), untimed=True))
+
+
 def said() -> str:
     """How many claims hold on each machine, the guidelines' among them; for README."""
     by_machine: dict[str, list[StudyResult]] = {}
-    for one in results_of(committed(), False):
+    for one in committed_results():
         if one.records:
             by_machine.setdefault(machine_of(one.records[0]), []).append(one)
     sentences = []
@@ -83,16 +89,19 @@ def _held(results: Iterable[StudyResult]) -> tuple[int, int]:
 
 def page() -> str:
     """The whole page."""
-    return page_of(committed())
+    return _page(committed(), committed_results(), not_run(committed_results()))
 
 
 def page_of(records: Sequence[Record], untimed: bool = True) -> str:
     """The page that these records give, with studies that are only computed or without."""
+    results = results_of(records, untimed) if records else []
+    return _page(records, results, not_run(results) if untimed and records else "")
+
+
+def _page(records: Sequence[Record], results: Sequence[StudyResult], missing: str) -> str:
     if not records:
         return INTRO + NOTHING
-    results = results_of(records, untimed)
     studies = by_engine(results)
-    missing = not_run(results) if untimed else ""
     parts = [INTRO, verdicts_said(results), "", *([missing, ""] if missing else [])]
     parts += _overview(studies)
     for one in studies:
@@ -103,9 +112,13 @@ def page_of(records: Sequence[Record], untimed: bool = True) -> str:
 
 def pictures(records: Sequence[Record], untimed: bool = True) -> dict[str, View]:
     """The page's pictures by the names of their files, likewise."""
+    return _pictures(results_of(records, untimed))
+
+
+def _pictures(results: Sequence[StudyResult]) -> dict[str, View]:
     return {
         picture_name(one, view): view
-        for one in by_engine(results_of(records, untimed))
+        for one in by_engine(results)
         for view in one.views
         if view_chart(view) is not None
     }
@@ -113,7 +126,7 @@ def pictures(records: Sequence[Record], untimed: bool = True) -> dict[str, View]
 
 def write_pictures() -> None:
     """Draw all pictures of the page, and take away those that it hasn't any more."""
-    found = pictures(committed())
+    found = _pictures(committed_results())
     if found:
         PICTURES.mkdir(parents=True, exist_ok=True)
     for name, view in found.items():

@@ -65,6 +65,11 @@ class _State:
     unread: list[str] = field(default_factory=list)
     complete: bool = True
 
+    @property
+    def buildable(self) -> list[Finding]:
+        """Findings of which an alternative can be built."""
+        return [one for one in self.findings if one.kind == ARCHITECTURAL and one.edit is not None]
+
 
 def advise_model(
     model: nn.Module,
@@ -149,8 +154,7 @@ def _advise(bench: Bench, state: _State, end: float, budget_s: float, threads_op
         sample = sample_of(state.reading, state.findings, costs)
     wanted = list(candidates(bench.setting, smaller is not None, threads_open, siblings))
     until = end - budget_s * (1 - PREPARING)
-    buildable = any(one.edit is not None for one in state.findings)
-    seconds = (EXACT_SHARE if buildable else EXACT_ALONE) * budget_s
+    seconds = (EXACT_SHARE if state.buildable else EXACT_ALONE) * budget_s
     state.trials += exact_trials(bench, wanted, smaller, seconds, until, sample)
     kept = [one for one in state.trials if one.verdict == KEPT]
     if kept:
@@ -195,7 +199,7 @@ def _alternatives(
     """
     costs = Costs.of(reading, _times(state))
     todo = [one for one in state.findings if one.kind == ARCHITECTURAL]
-    buildable = [one for one in todo if one.edit is not None]
+    buildable = state.buildable
     spare = TOGETHER * budget_s if len(buildable) > 1 else 0.0  # for what is kept, as one
     preparing_s, waiting = _FORMS * bench.preparing_s, len(buildable)
     for one in todo:

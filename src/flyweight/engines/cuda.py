@@ -2,14 +2,14 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from flyweight.engines.protocol import Array, Options, Runner
-from flyweight.engines.torch_eager import own_copy, to_arrays
+from flyweight.engines.torch_eager import own_copy, runner_of, to_arrays
 from flyweight.errors import CaptureError, FlyweightError, UsageError, first_line
 from flyweight.nn import label
 
@@ -65,18 +65,6 @@ class OnGpu:
     again: Callable[[], object]
 
 
-def moved(model: nn.Module, example: Array, options: Options) -> tuple[nn.Module, Tensor]:
-    """A copy of the network on the GPU, in the precision asked for, and its input there.
-
-    Raises:
-        UsageError: the module doesn't run on this input.
-        CaptureError: it doesn't in bfloat16.
-    """
-    x = torch.from_numpy(example).to(DEVICE)
-    with as_asked():
-        return own_copy(model, x, options.precision), x
-
-
 def cuda_runner(
     engine: str,
     model: nn.Module,
@@ -95,13 +83,14 @@ def cuda_runner(
 
     Raises:
         UsageError: the module doesn't run on this input.
-        CaptureError: it can't be given this form, as one that waits for values in the middle.
+        CaptureError: it doesn't run in bfloat16, or can't be given this form, as one that waits
+            for values in the middle.
         FlyweightError: the GPU's memory is too small.
     """
     try:
-        own, x = moved(model, example, options)
         with as_asked():
-            made = form(own, x)
+            x = torch.from_numpy(example).to(DEVICE)
+            made = form(own_copy(model, x, options.precision), x)
             made.again()
             if x.is_cuda:
                 torch.cuda.synchronize()
@@ -123,19 +112,7 @@ def cuda_runner(
         with as_asked():
             return made.again()
 
-    return Runner(
-        engine=engine,
-        network=label(model),
-        threads=options.threads,
-        example=example,
-        dtype=options.precision,
-        layout="NCHW",
-        libraries={
-            "torch": torch.__version__,
-            "cuda": str(torch.version.cuda),
-            "cudnn": str(torch.backends.cudnn.version()),
-        },
-        call=call,
-        device=DEVICE,
-        again=again,
-    )
+    versions = {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
+    runner = runner_of(engine, model, example, options, call)
+    libraries = {**runner.libraries, **versions}
+    return replace(runner, libraries=libraries, device=DEVICE, again=again)

@@ -70,6 +70,26 @@ def own_copy(model: nn.Module, example: Tensor, precision: str) -> nn.Module:
     return converted
 
 
+def runner_of(
+    engine: str,
+    model: nn.Module,
+    example: Array,
+    options: Options,
+    call: Callable[[Array], Array | tuple[Array, ...]],
+) -> Runner:
+    """A runner of PyTorch, by what it calls."""
+    return Runner(
+        engine=engine,
+        network=label(model),
+        threads=options.threads,
+        example=example,
+        dtype=options.precision,
+        layout="NCHW",
+        libraries={"torch": torch.__version__},
+        call=call,
+    )
+
+
 def torch_runner(
     engine: str,
     model: nn.Module,
@@ -83,16 +103,7 @@ def torch_runner(
         with torch_threads(options.threads), torch.no_grad():
             return to_arrays(module(torch.from_numpy(x)))
 
-    return Runner(
-        engine=engine,
-        network=label(model),
-        threads=options.threads,
-        example=example,
-        dtype=options.precision,
-        layout="NCHW",
-        libraries={"torch": torch.__version__},
-        call=call,
-    )
+    return runner_of(engine, model, example, options, call)
 
 
 def prepare(model: nn.Module, example: Array, options: Options) -> Runner:

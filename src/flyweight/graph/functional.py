@@ -21,6 +21,8 @@ _OTHERS = {
     aten.sym_size.int, operator.getitem,
 }  # fmt: skip
 _KNOWN = {*MOVES, *UNARY, *BINARY, *SPATIAL_RANK, *REDUCTIONS, *NORMS, *CONVS, *_OTHERS}
+_IN_PLACE = UNARY | BINARY
+"""Operations whose forms in place can be read as them."""
 _TRAINING = {
     aten.dropout.default: 2, aten.feature_dropout.default: 2, aten.batch_norm.default: 5,
 }  # fmt: skip
@@ -52,7 +54,7 @@ def _changes(target: Any) -> bool:
 def _is_readable(node: fx.Node) -> bool:
     target: Any = node.target
     if _changes(target):
-        return pure(target) in UNARY | BINARY and _alone(node)
+        return pure(target) in _IN_PLACE and _alone(node)
     place = _TRAINING.get(target)
     return target in _KNOWN and (place is None or list(node.args[place : place + 1]) == [False])
 
